@@ -1,0 +1,72 @@
+"""What a row is: a mapping from field names to values that nobody can change.
+
+A row is a `dict` to everything that reads it (copying, unpacking, JSON) and refuses every change. Values in
+it are frozen all the way down, so the row that was hashed is the row that the next plugin sees.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+Value = Any
+"""None, bool, int, float, str, bytes, Decimal, date, time, aware datetime, timedelta, UUID, a list or a mapping of these."""
+
+
+def _refuse(self: object, *args: object, **kwargs: object) -> NoReturn:
+    raise TypeError(f"{type(self).__name__} is read-only: return a new row instead, as in {{**row, 'field': value}}")
+
+
+class Row(dict[str, Any]):
+    """A read-only row. `{**row, "field": value}` makes a changed copy (a plain dict)."""
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Row, (dict(self),)
+
+    def __deepcopy__(self, memo: object) -> "Row":
+        return self
+
+
+class FrozenList(list[Any]):
+    """A read-only list inside a row. `[*items, more]` makes a changed copy."""
+
+    __slots__ = ()
+
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrozenList, (list(self),)
+
+    def __deepcopy__(self, memo: object) -> "FrozenList":
+        return self
+
+
+_CONTAINERS = (dict, list, tuple, Mapping)
+
+
+def freeze(row: Mapping[str, Any]) -> Row:
+    """`row` as a read-only row, with every container inside it frozen, too. A `Row` comes back as it is.
+
+    >>> freeze({"tags": ["a"], "n": 1})
+    {'tags': ['a'], 'n': 1}
+    """
+    if type(row) is Row:
+        return row
+    for value in row.values():
+        if isinstance(value, _CONTAINERS):
+            return Row({name: _freeze_value(value) for name, value in row.items()})
+    return Row(row)
+
+
+def _freeze_value(value: Any) -> Any:
+    if isinstance(value, Row | FrozenList):
+        return value
+    if isinstance(value, Mapping):
+        return Row({name: _freeze_value(inner) for name, inner in value.items()})
+    if isinstance(value, list | tuple):
+        return FrozenList([_freeze_value(inner) for inner in value])
+    return value
