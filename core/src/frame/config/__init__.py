@@ -1,1 +1,1 @@
-"""config"""
+"""The pipeline file: from YAML text to checked models, with a place for every problem."""
