@@ -116,7 +116,7 @@ class ErrorInfo:
     traceback: str | None = None
 
 
-# --- Tokens come into being -----------------------------------------------------------------------------------
+# --- Tokens come into being -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,20 @@ class SourceEnded:
     rows: int
 
 
-# --- Visits ---------------------------------------------------------------------------------------------------
+# --- Visits ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VisitsBegun:
+    """A node that calls the outside world is about to be called for `tokens`; on record before it is.
+
+    After a crash such a visit is in doubt, unless an event that ends it follows.
+    """
+
+    node: int
+    visit: int
+    tokens: Tokens
+    at_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +257,7 @@ class Routed:
     limit: bool = False
 
 
-# --- Batches --------------------------------------------------------------------------------------------------
+# --- Batches --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +316,7 @@ class BatchFailed:
     clause: int | None
 
 
-# --- Joins ----------------------------------------------------------------------------------------------------
+# --- Joins ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +368,7 @@ class MergeLate:
     visit: int
 
 
-# --- Sinks ----------------------------------------------------------------------------------------------------
+# --- Sinks ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,9 +389,10 @@ class SinkIntended:
 
 @dataclass(frozen=True, slots=True)
 class SinkConfirmed:
-    """Write `intent` is done and durable; the sink stands at `position`. Its tokens have ended.
+    """Write `intent` is done and durable; the sink stands at `position`. The tokens that it took have ended.
 
-    `rejected`: tokens that the sink refused, with the reason and the sink that takes them (None: none does).
+    `rejected`: tokens that it refused, with the reason and the sink they go on to, where they will end with path
+    SINK_REJECTED; None: there is none, and they have ended so here.
     """
 
     node: int
@@ -408,7 +422,7 @@ class Abandoned:
     error: ErrorInfo
 
 
-# --- Beside the tokens ----------------------------------------------------------------------------------------
+# --- Beside the tokens ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,6 +460,7 @@ Event = (
     RowsRead
     | RowInvalid
     | SourceEnded
+    | VisitsBegun
     | Visited
     | AttemptFailed
     | Failed
@@ -469,7 +484,7 @@ Event = (
 )
 
 
-# --- What travels with the events of one commit ---------------------------------------------------------------
+# --- What travels with the events of one commit ---------------------------------------------------
 
 
 class PayloadKind(StrEnum):

@@ -1,0 +1,51 @@
+"""Which rows join a batch now, and which batch is to be flushed."""
+
+from collections.abc import Iterator
+
+from frame.events import BatchFailed, ErrorInfo, TriggerKind
+from frame.graph.model import AggregationNode
+from frame.scheduler import triggers
+from frame.scheduler.state import Batch, RunState
+from frame.scheduler.tokens import in_order, share_visits
+from frame.scheduler.work import Accept, Flush
+
+
+def next_work(state: RunState, node: AggregationNode, now_us: int) -> Accept | Flush | None:
+    """The flush of a batch that is due, or else the rows that may join: a late row never enters a due batch."""
+    batch = state.batches.get(node.number)
+    if batch is not None:
+        fired = triggers.due(node.trigger, batch.count, now_us - batch.opened_us)
+        if fired is not None:
+            return Flush(node.number, batch.number, fired, batch.count)
+    if node.number in state.waiting:
+        return _accept(state, node, batch, now_us)
+    return None
+
+
+def _accept(state: RunState, node: AggregationNode, batch: Batch | None, now_us: int) -> Accept:
+    visit_of = {token: visit for visit, group in state.waiting[node.number].items() for token in group}
+    tokens = in_order(visit_of, state.root_of)
+    count, age_us = (batch.count, now_us - batch.opened_us) if batch else (0, 0)
+    tokens = tokens[: triggers.room(node.trigger, count, age_us, len(tokens))]
+    visits = share_visits([visit_of[token] for token in tokens])
+    return Accept(node.number, batch.number if batch else state.next_batch, visits, tokens)
+
+
+def last_flush(state: RunState) -> Flush | None:
+    """The first open batch in graph order, which the end of the source flushes."""
+    for node in state.graph.nodes:
+        if node.number in state.batches and isinstance(node, AggregationNode) and node.trigger.at_end:
+            batch = state.batches[node.number]
+            return Flush(node.number, batch.number, TriggerKind.AT_END, batch.count)
+    return None
+
+
+def refused_at_end(state: RunState) -> Iterator[BatchFailed]:
+    """The open batches that the end of the source refuses (`at_end: false`)."""
+    for node in state.graph.nodes:
+        if node.number in state.batches and isinstance(node, AggregationNode) and not node.trigger.at_end:
+            batch = state.batches[node.number]
+            error = ErrorInfo("BatchIncomplete", f"the source ended before batch {batch.number} was due")
+            clause = next((n for n, way in enumerate(node.on_error) if way.when is None), None)
+            yield BatchFailed(node.number, batch.number, TriggerKind.AT_END, batch.count, error, clause)
+            return
