@@ -6,7 +6,8 @@
     ├── PluginError          install, upgrade or repair a plugin package
     │   ├── PluginNotFound
     │   ├── PluginBroken
-    │   └── PluginConflict
+    │   ├── PluginConflict
+    │   └── PackageConflict
     ├── RowError             this row fails, the run goes on
     │   ├── MissingField
     │   ├── WrongType
@@ -73,14 +74,24 @@ class PluginError(FrameError):
 
 
 class PluginNotFound(PluginError):
-    """No installed package offers a plugin of this kind and name."""
+    """No installed package offers a plugin of this kind and name. `other_kinds`: kinds that do have the name."""
 
-    def __init__(self, kind: str, name: str, near: Sequence[str] = (), broken: Sequence[str] = ()) -> None:
-        super().__init__(kind, name, near, broken)
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        near: Sequence[str] = (),
+        broken: Sequence[str] = (),
+        other_kinds: Sequence[str] = (),
+    ) -> None:
+        super().__init__(kind, name, near, broken, other_kinds)
         self.kind, self.name, self.near, self.broken = kind, name, tuple(near), tuple(broken)
+        self.other_kinds = tuple(other_kinds)
 
     def __str__(self) -> str:
         text = f"no {self.kind} plugin is called {self.name!r}"
+        if self.other_kinds:
+            text = f"there is a {' and a '.join(self.other_kinds)} called {self.name!r}, no {self.kind}"
         if self.near:
             text += f"; did you mean {' or '.join(self.near)}?"
         if self.broken:
@@ -113,6 +124,20 @@ class PluginConflict(PluginError):
         return (
             f"{len(self.qualified)} packages offer a {self.kind} called {self.name!r}: "
             f"write {' or '.join(self.qualified)}"
+        )
+
+
+class PackageConflict(PluginError):
+    """Several distributions announce a plugin package under one name, so neither can be trusted to be the one meant."""
+
+    def __init__(self, package: str, distributions: Sequence[str]) -> None:
+        super().__init__(package, distributions)
+        self.package, self.distributions = package, tuple(distributions)
+
+    def __str__(self) -> str:
+        return (
+            f"plugin package {self.package!r} is announced by {' and by '.join(self.distributions)}: "
+            "uninstall all but the one that you want"
         )
 
 

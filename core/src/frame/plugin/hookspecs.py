@@ -8,6 +8,9 @@ imported when the plugin is chosen.
     @hookimpl
     def frame_transforms():
         return ["frame_acme.clean:Clean"]
+
+A module that depends on the plugin API says so, and is then reported as incompatible where it would fail
+somewhere: `FRAME_API = 2`, or `FRAME_API = (1, 2)` for the oldest and the newest that it can work with.
 """
 
 from collections.abc import Sequence

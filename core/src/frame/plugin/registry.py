@@ -1,0 +1,214 @@
+"""Which plugins are installed, and the one that a kind and a name mean.
+
+A package announces itself with an entry point in the group `frame.plugins`: name = its short name (`files`),
+value = its hook module (frame.plugin.hookspecs). Discovery reads metadata and imports nothing. `files.csv`
+then imports the hook module of `files` alone; `csv` has to import every hook module, and no plugin, since
+names are read from the source (registry_source). The chosen class is imported and checked. A package that
+cannot be used is in the way of nobody who does not ask for it.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from importlib_metadata import Distribution, EntryPoint
+
+from frame.errors import PluginConflict, PluginNotFound
+from frame.plugin.hookspecs import ENTRY_POINT_GROUP
+from frame.plugin.protocols import Kind, Plugin, kind_of
+from frame.plugin.registry_doctor import PackageReport, report
+from frame.plugin.registry_found import Found, checked, own
+from frame.plugin.registry_names import near, normalized, suspicion
+from frame.plugin.registry_package import LOCAL, Contents, Known, Offer, Package, Trouble, by_name, load
+from frame.plugin.registry_source import FOREIGN_FAILURES, first_line
+
+_log = logging.getLogger("frame.plugins")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A plugin that can be asked for. Its class has not been imported, and may yet turn out to be broken."""
+
+    kind: Kind
+    name: str
+    package: str
+    distribution: str
+    version: str
+    summary: str
+
+    @property
+    def qualified(self) -> str:
+        """The name that means this plugin and no other, as in `files.csv`."""
+        return f"{self.package}.{self.name}"
+
+
+class Registry:
+    """The plugins that a pipeline may name."""
+
+    def __init__(self, packages: Mapping[str, Package], classes: Iterable[type[Plugin]] = ()) -> None:
+        self._packages = packages
+        self._local = {(kind_of(plugin), plugin.name): plugin for plugin in classes}
+        self._found: dict[tuple[Kind, str], Found] = {}
+
+    @classmethod
+    def discover(cls) -> "Registry":
+        """The registry of what is installed where Python looks for modules. Imports no package."""
+        return cls(by_name(_announced(Distribution.discover())))
+
+    @classmethod
+    def of(cls, classes: Iterable[type[Plugin]]) -> "Registry":
+        """A registry of these classes and nothing else, for pipelines built in code, and for tests."""
+        return cls({}, classes)
+
+    def with_plugins(self, *classes: type[Plugin]) -> "Registry":
+        """This registry and these classes. Where a short name is taken, the class handed in is meant."""
+        return Registry(self._packages, (*self._local.values(), *classes))
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """Every package that is announced, usable or not, by name."""
+        return tuple(self._packages.values())
+
+    def find(self, kind: Kind, name: str) -> Found:
+        """The plugin of `kind` that `name` means: its own name, or `package.name`.
+
+        Raises PluginNotFound, PluginConflict, PackageConflict or PluginBroken.
+        """
+        if (kind, name) not in self._found:
+            self._found[kind, name] = self._find(kind, name)
+        return self._found[kind, name]
+
+    def identify(self, plugin: type[Plugin]) -> Found:
+        """`plugin` with the distribution that offers it, if one does; a class of one's own otherwise.
+
+        Raises PluginBroken if the class does not keep the promises of its kind.
+        """
+        reference = f"{plugin.__module__}:{plugin.__qualname__}"
+        top_level = plugin.__module__.partition(".")[0]
+        for package in self._packages.values():
+            if package.top_level == top_level and isinstance(package.contents, Contents):
+                for offer in package.contents.offers:
+                    if offer.reference == reference:
+                        return checked(package, Offer(offer.kind, reference, plugin), plugin.name)
+        return own(plugin)
+
+    def list(self) -> tuple[Listed, ...]:
+        """Every plugin that can be told by name, by kind and qualified name. Imports hook modules alone."""
+        installed = (
+            Listed(kind, known.name, package.name, package.distribution, package.version, known.summary)
+            for kind, package, known in self._all_known()
+        )
+        local = (
+            Listed(kind, name, LOCAL, "", "", first_line(plugin.__doc__))
+            for (kind, name), plugin in self._local.items()
+        )
+        order = {kind: number for number, kind in enumerate(Kind)}
+        return tuple(sorted((*installed, *local), key=lambda each: (order[each.kind], each.qualified)))
+
+    def doctor(self) -> tuple[PackageReport, ...]:
+        """The state of every announced package, by name. Imports every plugin of every package."""
+        clashes: dict[tuple[Kind, str], set[str]] = {}
+        for kind, package, known in self._all_known():
+            clashes.setdefault((kind, known.name), set()).add(package.name)
+        return tuple(report(package, self._warnings(package, clashes)) for package in self._packages.values())
+
+    def suspicion(self, package: str) -> str | None:
+        """Why the package of this name may be an impostor of another one, or None."""
+        others = [(each.name, each.distribution) for each in self._packages.values() if each.name != package]
+        return suspicion(package, self._packages[package].distribution, others)
+
+    def extensions(self, hook: str) -> Iterator[object]:
+        """What all usable packages offer through an infrastructure hook such as `frame_listeners`, loaded."""
+        for package in self._packages.values():
+            if isinstance(package.contents, Contents):
+                for offered in getattr(package.contents.hooks.hook, hook)():
+                    for item in offered:
+                        yield load(item) if isinstance(item, str) else item
+
+    def _find(self, kind: Kind, name: str) -> Found:
+        package, _, short = name.rpartition(".")
+        if package in ("", LOCAL) and (kind, short) in self._local:
+            return own(self._local[kind, short])
+        if package:
+            return self._in_package(kind, package, short)
+        holders = [each for each in self._packages.values() if _called(each, kind, short)]
+        if not holders:
+            raise self._not_found(kind, name)
+        if len(holders) > 1:
+            raise PluginConflict(kind, short, [f"{holder.name}.{short}" for holder in holders])
+        return self._choose(holders[0], kind, short)
+
+    def _in_package(self, kind: Kind, package_name: str, short: str) -> Found:
+        package = self._packages.get(package_name)
+        if package is None:
+            raise self._not_found(kind, f"{package_name}.{short}")
+        trouble = package.contents
+        if isinstance(trouble, Trouble):
+            raise package.error(trouble) from trouble.error
+        if not _called(package, kind, short):
+            raise self._not_found(kind, f"{package_name}.{short}")
+        return self._choose(package, kind, short)
+
+    def _choose(self, package: Package, kind: Kind, short: str) -> Found:
+        doubt = self.suspicion(package.name)
+        if doubt:
+            _log.warning(
+                "plugin %s.%s: %s; make sure that it is the one you want", package.name, short, doubt
+            )
+        matches = _called(package, kind, short)
+        if len(matches) > 1:
+            both = " and ".join(known.offer.reference for known in matches)
+            raise package.broken(f"it offers two plugins of kind {kind} called {short!r}: {both}")
+        return checked(package, matches[0].offer, short)
+
+    def _warnings(self, package: Package, holders: Mapping[tuple[Kind, str], set[str]]) -> Iterator[str]:
+        doubt = self.suspicion(package.name)
+        if doubt:
+            yield f"{doubt}; is it the one that you want?"
+        for (kind, name), names in holders.items():
+            if package.name in names and len(names) > 1:
+                qualified = " or ".join(f"{each}.{name}" for each in sorted(names))
+                yield f"it is not the only one with a {kind} called {name!r}: write {qualified}"
+
+    def _all_known(self) -> Iterator[tuple[Kind, Package, Known]]:
+        for kind in Kind:
+            for package in self._packages.values():
+                for known in package.names(kind).known:
+                    yield kind, package, known
+
+    def _not_found(self, kind: Kind, name: str) -> PluginNotFound:
+        listed = self.list()
+        same_kind = [each for each in listed if each.kind is kind]
+        other_kinds = {each.kind for each in listed if name in (each.name, each.qualified)} - {kind}
+        names = {each.qualified if "." in name else each.name for each in same_kind}
+        return PluginNotFound(kind, name, near(name, names), list(self._unusable(kind)), sorted(other_kinds))
+
+    def _unusable(self, kind: Kind) -> Iterator[str]:
+        """The packages that may offer more plugins of `kind` than can be told, each with the reason."""
+        for package in self._packages.values():
+            troubles = (
+                [package.contents] if isinstance(package.contents, Trouble) else package.names(kind).unnamed
+            )
+            for trouble in troubles:
+                yield f"{package.name} ({package.distribution} {package.version}: {trouble.cause})"
+
+
+def _announced(found: Iterable[Distribution]) -> Iterator[tuple[EntryPoint, Distribution]]:
+    """Every announcement of a plugin package, from the first distribution of each name on the path."""
+    seen: set[str] = set()
+    for distribution in found:
+        try:
+            if ENTRY_POINT_GROUP not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+            name = normalized(distribution.name)
+            entry_points = tuple(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
+        except FOREIGN_FAILURES as error:
+            _log.warning("the metadata of a plugin package cannot be read: %s: %s", distribution, error)
+            continue
+        if name not in seen:
+            seen.add(name)
+            yield from ((entry_point, distribution) for entry_point in entry_points)
+
+
+def _called(package: Package, kind: Kind, name: str) -> tuple[Known, ...]:
+    return tuple(known for known in package.names(kind).known if known.name == name)
