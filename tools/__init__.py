@@ -1,0 +1,1 @@
+"""What the Makefile runs: small programs that look after the workspace, part of no distribution."""
