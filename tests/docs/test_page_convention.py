@@ -1,0 +1,68 @@
+"""What a page may hold, and what of it is run."""
+
+import pytest
+
+from tools import pages
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [
+        ('```yaml title="a.yaml"\nx: 1\n```\n', [pages.WriteFile(1, "a.yaml", "x: 1\n")]),
+        ("<!-- test: file d.csv -->\n```csv\na\n1\n```\n", [pages.WriteFile(2, "d.csv", "a\n1\n")]),
+        ("<!-- test: copy examples/flights/data -->\n", [pages.CopyPath(1, "examples/flights/data")]),
+        (
+            "```console\n$ a \\\n    -b\nout\n$ c\n```\n",
+            [pages.RunCommand(2, "a \\\n    -b", "out", 0), pages.RunCommand(5, "c", None, 0)],
+        ),
+        ("<!-- test: exit 3 -->\n```console\n$ bad\n```\n", [pages.RunCommand(3, "bad", None, 3)]),
+        ("1. item\n\n    ```python\n    x = 1\n    ```\n", [pages.RunPython(3, "x = 1\n", None)]),
+        (
+            "```python\nprint(1)\n```\nprints\n<!-- test: output -->\n```text\n1\n```\n",
+            [pages.RunPython(1, "print(1)\n", "1\n")],
+        ),
+        ("<!-- test: skip, needs a network -->\n```console\n$ x\n```\n", [pages.Skip(2, "needs a network")]),
+        ("<!-- test: part of a.yaml -->\n```yaml\nx: 1\n```\n", [pages.PartOf(2, "a.yaml", "x: 1\n")]),
+        ("```text\nonly shown\n```\n", []),
+    ],
+)
+def test_a_block_becomes_the_step_that_it_asks_for(page: str, expected: list[pages.Step]) -> None:
+    assert pages.steps(page) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "complaint"),
+    [
+        ("```yaml\nx: 1\n```\n", "line 1: a yaml block that is not tested"),
+        ("```\nx\n```\n", "line 1: a nameless block that is not tested"),
+        ("```bash\nls\n```\n", "line 1: a bash block that is not tested"),
+        ("<!-- test: skip -->\n```yaml\nx: 1\n```\n", "line 2: say why"),
+        (
+            "<!-- test: exit 3 -->\n\n```console\n$ x\n```\n",
+            "line 1: the marker 'exit 3' is not on the line before",
+        ),
+        ("<!-- test: exit three -->\n```console\n$ x\n```\n", "line 2: no such marker"),
+        ("```console\nls\n```\n", "line 1: a console block begins"),
+        ("```python\nx = 1\n", "line 1: a block that is not closed"),
+    ],
+)
+def test_a_block_that_keeps_to_no_convention_is_an_error(page: str, complaint: str) -> None:
+    with pytest.raises(pages.PageError) as error:
+        pages.steps(page)
+
+    assert str(error.value).startswith(complaint)
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "same"),
+    [
+        ("a\nb", "a  \nb\n\n", True),
+        ("run ...: done", "run 0192f: done", True),
+        ("first\n...\nlast", "first\nlast", True),
+        ("first\n...\nlast", "first\n1\n2\nlast", True),
+        ("first\n...", "second", False),
+        ("a.c", "abc", False),
+    ],
+)
+def test_dots_stand_for_what_may_differ_and_nothing_else_does(expected: str, actual: str, same: bool) -> None:
+    assert pages.matches(expected, actual) is same
