@@ -30,6 +30,7 @@ from frame.config.durations import (
     parse_rate,
     seconds,
 )
+from frame.config.secret import with_references_written
 
 CONTINUE = "continue"
 DISCARD = "discard"
@@ -214,7 +215,11 @@ Whole = Annotated[int, BeforeValidator(_whole)]
 Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Options = Annotated[dict[str, Any], BeforeValidator(_options)]
+Options = Annotated[
+    dict[str, Any],
+    BeforeValidator(_options),
+    PlainSerializer(with_references_written, return_type=dict[str, Any], when_used="json"),
+]
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),

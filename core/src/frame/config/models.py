@@ -72,13 +72,15 @@ class _WithPlugin(FileModel):
 
     @model_validator(mode="after")
     def _options_once(self) -> Self:
-        configured = not isinstance(self.plugin, str | type)
-        if configured and self.options:
-            message = "this plugin was configured in code, so options cannot be given again"
-            raise refused(
-                [Finding(path=("options",), message=message, remedy="Give the class, or drop options.")]
-            )
+        if findings := list(_options_twice(self.plugin, self.options)):
+            raise refused(findings)
         return self
+
+
+def _options_twice(plugin: object, options: Mapping[str, Any]) -> Iterable[Finding]:
+    if options and not isinstance(plugin, str | type | None):
+        message = "this plugin was configured in code, so options cannot be given again"
+        yield Finding(path=("options",), message=message, remedy="Give the class, or drop options.")
 
 
 # --- Source -------------------------------------------------------------------------------------------------
@@ -165,7 +167,7 @@ class _Onwards(FileModel):
         return self
 
 
-class TransformConfig(_Named, _WithPlugin, CallPolicyConfig, _Onwards):
+class TransformConfig(_Onwards, CallPolicyConfig, _WithPlugin, _Named):
     """A transform: each row becomes a row, several rows, or none."""
 
 
@@ -229,7 +231,7 @@ RouteTarget = Annotated[
 """Where a label leads: a name, `continue` or `discard`; several names, a fork; or a `LoopTarget`."""
 
 
-class GateConfig(_Named, CallPolicyConfig, _Onwards):
+class GateConfig(_Onwards, CallPolicyConfig, _Named):
     """A gate: decides where each row goes, by a CEL expression or by a plugin, and never changes it."""
 
     gate: Filled | None = Field(default=None, description="A CEL expression over row; give this or plugin.")
@@ -243,21 +245,17 @@ class GateConfig(_Named, CallPolicyConfig, _Onwards):
     @model_validator(mode="after")
     def _complete(self) -> Self:
         findings = []
+        if (self.gate is None) == (self.plugin is None):
+            message = "a gate has either an expression (gate) or a plugin"
+            findings.append(Finding(path=(), message=message, remedy="Give one of them."))
         if not self.routes:
             remedy = 'Say where each label leads, as in {"true": continue, "false": discard}.'
-            findings.append(
-                Finding(path=("routes",), message="a gate needs at least one route", remedy=remedy)
-            )
+            message = "a gate needs at least one route"
+            findings.append(Finding(path=("routes",), message=message, remedy=remedy))
         if self.gate is not None and self.options:
-            remedy = "Take options out: they belong to plugins."
-            findings.append(
-                Finding(path=("options",), message="an expression has no options", remedy=remedy, at_key=True)
-            )
-        if self.options and not isinstance(self.plugin, str | type | None):
-            message = "this plugin was configured in code, so options cannot be given again"
-            findings.append(
-                Finding(path=("options",), message=message, remedy="Give the class, or drop options.")
-            )
+            message, remedy = "an expression has no options", "Take options out: they belong to plugins."
+            findings.append(Finding(path=("options",), message=message, remedy=remedy, at_key=True))
+        findings += _options_twice(self.plugin, self.options)
         if findings:
             raise refused(findings)
         return self
@@ -305,7 +303,7 @@ class TriggerConfig(FileModel):
         return self
 
 
-class AggregationConfig(_Named, CallPolicyConfig, _Onwards):
+class AggregationConfig(_Onwards, CallPolicyConfig, _Named):
     """An aggregation: gathers rows into batches."""
 
     aggregate: AggregateConfig = Field(description="The plugin that gathers rows, and how.")
@@ -370,7 +368,7 @@ def _needs(key: str, chosen: str, choice: str, companion: str, value: object) ->
         yield Finding(path=(companion,), message=message, remedy=remedy, at_key=True)
 
 
-class CoalesceConfig(_Named, _Onwards):
+class CoalesceConfig(_Onwards, _Named):
     """A coalesce: joins the branches of one fork again."""
 
     coalesce: MergeConfig = Field(description="When and how the branches become one row.")

@@ -4,8 +4,19 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from frame.config.durations import RATE_PATTERN
 from frame.config.fields import (
     CONTINUE,
     DISCARD,
@@ -75,7 +86,16 @@ def _short_rate(value: object) -> object:
     return {"rate": value}
 
 
-RateLimit = Annotated[RateLimitConfig, BeforeValidator(_short_rate)]
+class _OrShort:
+    """Lets the JSON Schema admit the short form, too."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string", "pattern": RATE_PATTERN}, handler(core)]}
+
+
+RateLimit = Annotated[RateLimitConfig, BeforeValidator(_short_rate), _OrShort()]
 
 
 class OnErrorClause(FileModel):
