@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 
@@ -22,19 +24,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def docstring(thing: object) -> str:
     """The docstring as Markdown, `>>>` sessions and indented drawings fenced."""
     blocks = inspect.cleandoc(inspect.getdoc(thing) or "").split("\n\n")
-    return "\n\n".join(_fenced(block) for block in blocks)
+    groups = groupby(blocks, key=lambda block: "code" if block.startswith("    ") else block)
+    return "\n\n".join(_fenced("\n\n".join(group)) for _, group in groups)
 
 
 def options(schema: Mapping[str, Any]) -> str:
     """The properties of a JSON Schema as a table: name, type, default, meaning."""
     required = schema.get("required", [])
     rows = [
-        (
-            f"`{name}`",
-            kind(prop),
-            "required" if name in required else f"`{json.dumps(prop.get('default'))}`",
-            prop.get("description", ""),
-        )
+        (f"`{name}`", kind(prop), _default(name, prop, required), prop.get("description", ""))
         for name, prop in schema.get("properties", {}).items()
     ]
     return table(["option", "type", "default", "meaning"], rows) if rows else "No options."
@@ -60,10 +58,25 @@ def kind(prop: Mapping[str, Any]) -> str:
         return " or ".join(dict.fromkeys(kind(choice) for choice in choices))
     if prop.get("type") == "array":
         return f"list of {kind(prop.get('items', {}))}"
-    if prop.get("type") == "object" and isinstance(prop.get("additionalProperties"), dict):
-        return f"name → {kind(prop['additionalProperties'])}"
+    if values := _values(prop):
+        return " or ".join(f"name → {kind(value)}" for value in values)
     stated = prop.get("type", "any")
     return " or ".join(stated) if isinstance(stated, list) else str(stated)
+
+
+def _values(prop: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The schemas of a mapping's values, if `prop` is one that says what they are."""
+    described = prop.get("additionalProperties")
+    return [
+        *prop.get("patternProperties", {}).values(),
+        *([described] if isinstance(described, dict) else []),
+    ]
+
+
+def _default(name: str, prop: Mapping[str, Any], required: Sequence[str]) -> str:
+    if name in required:
+        return "required"
+    return f"`{json.dumps(prop['default'])}`" if "default" in prop else ""
 
 
 def _cell(text: str) -> str:
@@ -74,5 +87,5 @@ def _fenced(block: str) -> str:
     if block.startswith(">>> "):
         return f"```pycon\n{block}\n```"
     if block.startswith("    "):
-        return f"```text\n{inspect.cleandoc(block)}\n```"
+        return f"```text\n{textwrap.dedent(block)}\n```"
     return block
