@@ -1,1 +1,1 @@
-"""audit"""
+"""The record: append-only, packed by chunk, the only user of SQLAlchemy."""

@@ -1,0 +1,95 @@
+"""Blocks of payload bytes: rows, outputs, reasons, requests and answers, compressed with zstandard.
+
+A block holds up to 2,500 items or about 1 MB, so that reading one item decompresses no more than that. Inside,
+4 bytes of length an item come first (little-endian), then the items. Level 1: over 1,000 JSON rows of 250
+bytes, level 3 saves 3 % more and takes twice as long.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from sys import byteorder
+from typing import TYPE_CHECKING
+
+import zstandard
+
+from frame.audit import schema
+from frame.audit.packing import SEGMENT, pack
+from frame.errors import AuditError
+from frame.events import PayloadKind, Payloads
+
+if TYPE_CHECKING:
+    from frame.audit.encoding import Encoder
+
+LEVEL = 1
+BLOCK_BYTES = 1_000_000
+DIGEST = 32
+
+
+def compress(items: Sequence[bytes]) -> tuple[int, bytes]:
+    """How many bytes the items are, and the block that holds them."""
+    lengths = array("I", [len(item) for item in items])
+    if byteorder == "big":
+        lengths.byteswap()
+    raw = b"".join([lengths.tobytes(), *items])
+    return len(raw) - 4 * len(items), zstandard.ZstdCompressor(level=LEVEL).compress(raw)
+
+
+def decompress(count: int, data: bytes) -> list[bytes]:
+    """The `count` items of a block. Raises AuditError if the block is damaged."""
+    try:
+        raw = zstandard.ZstdDecompressor().decompress(data)
+    except zstandard.ZstdError as error:
+        raise AuditError("payload block", f"cannot be decompressed: {error}") from error
+    lengths = array("I", raw[: 4 * count])
+    if byteorder == "big":
+        lengths.byteswap()
+    ends = list(accumulate(lengths, initial=4 * count))
+    if ends[-1] != len(raw):
+        raise AuditError("payload block", f"has {len(raw)} bytes where its lengths say {ends[-1]}")
+    return [raw[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def _blocks(items: Sequence[bytes]) -> Iterator[slice]:
+    """Slices of `items` that fit a block; one, empty slice for nothing."""
+    start = size = 0
+    for at, item in enumerate(items):
+        if at > start and (at - start == SEGMENT or size + len(item) > BLOCK_BYTES):
+            yield slice(start, at)
+            start, size = at, 0
+        size += len(item)
+    yield slice(start, len(items))
+
+
+def encode_payloads(to: "Encoder", number: int, payloads: Payloads) -> None:
+    """Add the stored rows of `payloads`, the `number`th of its chunk."""
+    of_calls = payloads.kind is PayloadKind.CALLS
+    for part, piece in enumerate(_blocks(payloads.items)):
+        items = payloads.items[piece]
+        keys = payloads.keys[piece]
+        whose = to.chunk, number, part, payloads.kind.value, payloads.node, payloads.visit, payloads.intent
+        raw_bytes, data = compress(items)
+        if of_calls:
+            digests = b"".join(key for key in keys if isinstance(key, bytes))
+            to.add(
+                schema.payload_blocks, *whose, len(items), None, None, 0, 0, raw_bytes, None, digests, data
+            )
+        else:
+            _, first, high, width, text = pack(keys)  # type: ignore[arg-type]
+            old = int(len(items) > 0 and to.is_old(first))
+            to.add(
+                schema.payload_blocks,
+                *whose,
+                len(items),
+                first,
+                high,
+                old,
+                width,
+                raw_bytes,
+                text,
+                None,
+                data,
+            )
+        if of_calls:
+            for item, key in enumerate(keys):
+                to.add(schema.payload_digests, key, to.chunk, number, part, item)
