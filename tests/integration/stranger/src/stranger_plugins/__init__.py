@@ -1,0 +1,1 @@
+"""Plugins that somebody else wrote for frame."""
