@@ -69,7 +69,8 @@ contracts: .venv/installed ## Check who imports whom
 
 .PHONY: changelog
 changelog: .venv/installed ## Check that the changelog fragments make a changelog
-	@$(BIN)/towncrier build --draft --version next >/dev/null && echo "The changelog fragments are in order."
+	@said=$$($(BIN)/towncrier build --draft --version next 2>&1) || { echo "$$said" >&2; exit 1; }
+	@echo "The changelog fragments are in order."
 
 .PHONY: docs
 docs: .venv/installed ## Build the documentation into site/, reference included
@@ -82,7 +83,8 @@ bench: .venv/installed ## Measure, and print the table of figures
 
 .PHONY: test-lowest
 test-lowest: .venv-lowest/installed ## Run the unit tests on the lowest version of every dependency
-	@.venv-lowest/bin/python -m pytest tests/unit core/src $(wildcard plugins/*/tests) -n auto $(ARGS)
+	@.venv-lowest/bin/python -m pytest tests/unit core/src $(wildcard plugins/*/tests) \
+		-n auto -W default::DeprecationWarning $(ARGS)
 
 .venv-lowest/installed: $(PYPROJECTS) tools/lowest.py
 	$(call make_venv,.venv-lowest)
