@@ -1,5 +1,6 @@
 """What a plugin author imports: the five kinds, their results, options and context."""
 
+from frame.expressions import Expression
 from frame.plugin.context import Context
 from frame.plugin.hookspecs import hookimpl
 from frame.plugin.protocols import (
@@ -20,10 +21,12 @@ from frame.plugin.results import (
     Drop,
     Expand,
     Fail,
+    GateResult,
     InvalidRow,
     Rejected,
     Route,
     Suspend,
+    TransformResult,
 )
 from frame.plugin.schema import FieldType, Schema, parse_field_type
 
@@ -36,9 +39,11 @@ __all__ = [
     "Determinism",
     "Drop",
     "Expand",
+    "Expression",
     "Fail",
     "FieldType",
     "Gate",
+    "GateResult",
     "InvalidRow",
     "Kind",
     "Plugin",
@@ -50,6 +55,7 @@ __all__ = [
     "Source",
     "Suspend",
     "Transform",
+    "TransformResult",
     "hookimpl",
     "parse_field_type",
 ]
