@@ -9,7 +9,7 @@ _UNITS_US = {"ms": 1_000, "s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "
 _RATE_UNITS = {unit: size // 1_000_000 for unit, size in _UNITS_US.items() if unit != "ms"}
 
 DURATION_PATTERN = r"^\s*[0-9]{1,15}(\.[0-9]{1,9})?\s*(ms|s|m|h|d)?\s*$"
-RATE_PATTERN = r"^\s*[0-9]{1,9}\s*/\s*(s|m|h|d)\s*$"
+RATE_PATTERN = r"^\s*([0-9]{1,9})\s*/\s*(s|m|h|d)\s*$"
 LONGEST = timedelta(days=36_500)
 
 _DURATION = re.compile(DURATION_PATTERN)
@@ -79,7 +79,6 @@ def parse_rate(text: str) -> Rate:
     Rate(calls=100, per_s=60)
     """
     match = _RATE.match(text)
-    calls = int(text.split("/")[0]) if match and text.isascii() else 0
-    if match is None or calls < 1:
+    if match is None or not text.isascii() or int(match[1]) < 1:
         raise ValueError(f"{text!r} is not a rate")
-    return Rate(calls, _RATE_UNITS[match.group(1)])
+    return Rate(int(match[1]), _RATE_UNITS[match[2]])

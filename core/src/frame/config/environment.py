@@ -19,7 +19,7 @@ from frame.errors import Problem
 
 _REFERENCE = re.compile(
     r"\$\$\{"
-    r"|\$\{(?:(?P<space>env|secret):)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
+    r"|\$\{(?:(?P<space>env|secret):)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>(?:[^}$]|\$(?!\{))*))?\}"
     r"|(?P<bad>\$\{[^}]{0,60}\}?)"
 )
 _WAYS = "Write ${NAME}, ${NAME:-default} or ${secret:NAME}; for a literal ${ write $${."

@@ -173,7 +173,7 @@ class PluginObject(Protocol):
         ...
 
     @property
-    def Config(self) -> Any:
+    def Config(self) -> Any:  # noqa: N802
         """The model of its options."""
         ...
 

@@ -4,8 +4,12 @@ It says what the models say about each value; what has to fit together across va
 reference to the environment (`${NAME}`) may stand wherever a value is.
 """
 
+from datetime import timedelta
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema
+
+from frame.config.durations import format_duration
 from frame.config.models import PipelineConfig
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,9 +21,14 @@ _GATE_CHOICE = [{"required": ["gate"]}, {"required": ["plugin"]}]
 Schema = dict[str, Any]
 
 
+class _Generator(GenerateJsonSchema):
+    def encode_default(self, dft: Any) -> Any:
+        return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
+
+
 def pipeline_schema() -> Schema:
     """The JSON Schema of a pipeline file, as JSON values."""
-    schema = _open(PipelineConfig.model_json_schema(by_alias=True))
+    schema = _open(PipelineConfig.model_json_schema(by_alias=True, schema_generator=_Generator))
     schema["$defs"]["GateConfig"]["oneOf"] = _GATE_CHOICE
     return {"$schema": DIALECT, **schema, "title": "frame pipeline"}
 
@@ -27,7 +36,9 @@ def pipeline_schema() -> Schema:
 def _open(schema: Schema) -> Schema:
     """`schema` with the titles of its properties left out, and with references admitted for its scalars."""
     opened = {key: _inside(key, value) for key, value in schema.items() if key != "title"}
-    kind = opened.get("type")
+    kind = None if "const" in opened else opened.get("type")
+    if "patternProperties" in opened:
+        opened["additionalProperties"] = False
     if kind in _FROM_TEXT:
         return {**opened, "type": [kind, "string"], "pattern": _FROM_TEXT[kind]}
     if kind == "string" and "pattern" in opened:
@@ -39,7 +50,7 @@ def _open(schema: Schema) -> Schema:
 
 
 def _inside(key: str, value: Any) -> Any:
-    if key in ("properties", "$defs"):
+    if key in ("properties", "patternProperties", "$defs"):
         return {name: _open(inner) for name, inner in value.items()}
     if key in ("items", "additionalProperties") and isinstance(value, dict):
         return _open(value)

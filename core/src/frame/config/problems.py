@@ -1,8 +1,7 @@
 """What pydantic finds wrong with a pipeline, as problems that a person can act upon."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -41,7 +40,7 @@ _BOUNDS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at mos
 
 def findings_of(error: ValidationError) -> Iterator[Finding]:
     """Everything that `error` holds, each with its path from the top of the file."""
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[: 10 * MOST]:
         path = tuple(part for part in detail["loc"] if part not in TAGS)
         for finding in _findings(detail):
             yield Finding(
@@ -73,8 +72,7 @@ def in_order(found: Iterable[tuple[Path, Problem]]) -> list[Problem]:
     told = dict.fromkeys(problem for _, problem in found)
     ordered = sorted(told, key=lambda problem: (problem.line, problem.column))
     if len(ordered) > MOST:
-        more = Problem(f"and {len(ordered) - MOST} more problems", file=ordered[0].file)
-        return [*ordered[:MOST], more]
+        return [*ordered[:MOST], Problem("there are more problems than these", file=ordered[0].file)]
     return ordered
 
 
@@ -85,28 +83,24 @@ def near(word: str, known: Iterable[str]) -> str:
 
 
 def _findings(detail: ErrorDetails) -> list[Finding]:
-    kind, value = detail["type"], detail["input"]
-    context: dict[str, Any] = detail.get("ctx", {})
-    if kind == "frame":
-        findings: list[Finding] = context["findings"]
+    if detail["type"] == "frame":
+        findings: list[Finding] = detail["ctx"]["findings"]
         return findings
-    if kind == "missing":
-        return [_missing(detail)]
-    if kind == "extra_forbidden":
-        return [_unknown_key(detail)]
-    if kind == "node_kind":
-        return [_no_kind(value)]
-    if kind == "literal_error":
-        return [_not_one_of(value, context["expected"])]
+    about_keys = _ABOUT_KEYS.get(detail["type"])
+    return [about_keys(detail) if about_keys else _about_value(detail)]
+
+
+def _about_value(detail: ErrorDetails) -> Finding:
+    kind, shown = detail["type"], show(detail["input"])
     if kind in _SHAPES:
-        remedy = "Fill it in, or take the key out." if value is None else ""
-        return [Finding(path=(), message=f"{_SHAPES[kind]} and is {show(value)}", remedy=remedy)]
+        remedy = "Fill it in, or take the key out." if detail["input"] is None else ""
+        return Finding(path=(), message=f"{_SHAPES[kind]} and is {shown}", remedy=remedy)
     if kind in _BOUNDS:
         words, key = _BOUNDS[kind]
-        return [Finding(path=(), message=f"should be {words} {context[key]} and is {show(value)}")]
+        return Finding(path=(), message=f"should be {words} {detail['ctx'][key]} and is {shown}")
     if kind == "shape":
-        return [Finding(path=(), message=f"{detail['msg']}, and is {show(value)}")]
-    return [Finding(path=(), message=f"{detail['msg'][:1].lower()}{detail['msg'][1:]}")]
+        return Finding(path=(), message=f"{detail['msg']}, and is {shown}")
+    return Finding(path=(), message=f"{detail['msg'][:1].lower()}{detail['msg'][1:]}")
 
 
 def _missing(detail: ErrorDetails) -> Finding:
@@ -129,7 +123,8 @@ def _unknown_key(detail: ErrorDetails) -> Finding:
     return Finding(path=(), message=f"unknown key {key[:60]!r}{near(key, known)}", remedy=remedy, at_key=True)
 
 
-def _no_kind(value: object) -> Finding:
+def _no_kind(detail: ErrorDetails) -> Finding:
+    value = detail["input"]
     keys = ", ".join(KIND_KEYS)
     if not isinstance(value, Mapping):
         return Finding(path=(), message=f"should be a node (a mapping) and is {show(value)}")
@@ -146,8 +141,17 @@ def _no_kind(value: object) -> Finding:
 _ALL_NODE_KEYS = frozenset(key for model in _KIND_NAMES for key in keys_of(model))
 
 
-def _not_one_of(value: object, expected: str) -> Finding:
+def _not_one_of(detail: ErrorDetails) -> Finding:
+    value, expected = detail["input"], detail["ctx"]["expected"]
     choices = expected.replace("'", "").replace(" or ", ", ").split(", ")
     hint = near(value, choices) if isinstance(value, str) else ""
     words = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
     return Finding(path=(), message=f"should be {words} and is {show(value)}{hint}")
+
+
+_ABOUT_KEYS: dict[str, Callable[[ErrorDetails], Finding]] = {
+    "missing": _missing,
+    "extra_forbidden": _unknown_key,
+    "node_kind": _no_kind,
+    "literal_error": _not_one_of,
+}

@@ -15,8 +15,9 @@ from frame.config.shape import keys_of, models_in
 
 _HEAD = """# The pipeline file
 
-A pipeline is one YAML file (YAML 1.2, at most 1 MB). Text stays text: `no`, `010` and `12:30:45` need no quotes.
-An unknown key is an error. Durations are written `500ms`, `30s`, `5m`, `2h`, `1d`, or as a number of seconds.
+A pipeline is one YAML file (YAML 1.2, at most 1 MB). Text stays text: `no`, `010` and `12:30:45` need no
+quotes. An unknown key is an error. Durations are written `500ms`, `30s`, `5m`, `2h`, `1d`, or as a number of
+seconds.
 
 `${NAME}`, `${env:NAME}` and `${NAME:-default}` in a value stand for a variable of the environment;
 `${secret:NAME}` is a secret, for options of plugins that are declared secret. `$${` is a literal `${`.
@@ -85,7 +86,8 @@ def _simple(schema: Schema, definitions: Schema) -> str:
     if kind == "array":
         return f"list of {type_text(schema['items'], definitions)}"
     if kind == "object":
-        values = schema.get("additionalProperties")
+        named = schema.get("patternProperties", {}).values()
+        values = next(iter(named), schema.get("additionalProperties"))
         return f"mapping to {type_text(values, definitions)}" if isinstance(values, dict) else "mapping"
     if kind == "string":
         return _WORDS.get(schema.get("pattern", ""), "text")

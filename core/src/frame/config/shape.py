@@ -1,6 +1,7 @@
 """The models as a tree to walk: which keys are known at a place of the file."""
 
 from collections.abc import Iterator
+from inspect import get_annotations
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -14,12 +15,19 @@ from frame.config.policies import CLAUSES, ONE_TARGET
 TAGS = frozenset({TRANSFORM, GATE, AGGREGATION, COALESCE, ONE, FORK, LOOP, ONE_TARGET, CLAUSES})
 """Marks that pydantic puts into the place of an error for the member of a union that it chose."""
 
+_IDENTITY = ("name", "plugin", "options")
+
 Keys = dict[str, FieldInfo]
 
 
 def keys_of(model: type[FileModel]) -> Keys:
-    """The keys of `model` as the file writes them, in the order in which they are declared."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
+    """The keys of `model` as the file writes them: what it is, what is its own, what it shares with others."""
+    own = get_annotations(model)
+
+    def rank(item: tuple[str, FieldInfo]) -> int:
+        return 1 if item[0] in own else 0 if item[0] in _IDENTITY else 2
+
+    return {field.alias or name: field for name, field in sorted(model.model_fields.items(), key=rank)}
 
 
 def model_at(place: tuple[str | int, ...]) -> type[FileModel] | None:

@@ -14,7 +14,7 @@ from frame.config.positions import Path, Place
 
 MAX_DEPTH = 50
 MAX_ALIAS_NODES = 1_000
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
