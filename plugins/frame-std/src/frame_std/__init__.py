@@ -1,1 +1,1 @@
-"""First-party frame plugins: std."""
+"""The standard plugins of frame: everyday transforms, gates and aggregations."""

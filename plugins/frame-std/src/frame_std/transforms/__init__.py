@@ -1,0 +1,1 @@
+"""One row in, one result out."""
