@@ -1,8 +1,51 @@
 """What a page may hold, and what of it is run."""
 
+from pathlib import Path
+
 import pytest
 
 from tools import pages
+from tools.page_run import PageFailed, run_page
+
+WHOLE_PAGE = """
+<!-- test: copy examples/flights/data -->
+```yaml title="a.yaml"
+source: {plugin: csv}
+nodes: [{name: one}, {name: two, to: end}]
+```
+<!-- test: part of a.yaml -->
+```yaml
+nodes: [{name: two}]
+```
+```console
+$ mkdir sub && cd sub && export WORD=hello
+$ echo $WORD; pwd
+hello
+.../sub
+$ head -1 ../data/airlines.csv
+carrier,name
+```
+<!-- test: exit 3 -->
+```console
+$ exit 3
+```
+```python title="words.py"
+def word():
+    return "from a file"
+```
+```python
+from words import word
+print(word())
+```
+<!-- test: output -->
+```text
+from a ...
+```
+```python
+>>> word().upper()
+'FROM A FILE'
+```
+"""
 
 
 @pytest.mark.parametrize(
@@ -66,3 +109,27 @@ def test_a_block_that_keeps_to_no_convention_is_an_error(page: str, complaint: s
 )
 def test_dots_stand_for_what_may_differ_and_nothing_else_does(expected: str, actual: str, same: bool) -> None:
     assert pages.matches(expected, actual) is same
+
+
+def test_a_page_is_taken_from_top_to_bottom_in_one_folder(tmp_path: Path) -> None:
+    run_page("page.md", WHOLE_PAGE, tmp_path)
+
+    assert sorted(path.name for path in (tmp_path / "page").glob("*.*")) == ["a.yaml", "words.py"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "instead"),
+    [
+        ("\nhello\n", "\ngoodbye\n"),
+        ("exit 3 -->", "exit 4 -->"),
+        ("from a ...", "from nowhere"),
+        ("'FROM A FILE'", "'NO'"),
+        ("[{name: two}]", "[{name: three}]"),
+        ('title="words.py"', 'title="../words.py"'),
+    ],
+)
+def test_a_page_that_shows_what_does_not_happen_fails(shown: str, instead: str, tmp_path: Path) -> None:
+    assert WHOLE_PAGE.count(shown) == 1
+
+    with pytest.raises(PageFailed):
+        run_page("page.md", WHOLE_PAGE.replace(shown, instead), tmp_path)
