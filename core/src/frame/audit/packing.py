@@ -77,6 +77,7 @@ def unpack(count: int, first: int, width: int, text: str | None) -> Sequence[int
 
 def join(parts: Sequence[Sequence[int]]) -> Sequence[int]:
     """The parts as one sequence: a range if they are ranges that follow each other."""
+    parts = [part for part in parts if len(part)] or [range(0)]
     if len(parts) == 1:
         return parts[0]
     if all(isinstance(part, range) for part in parts) and all(
