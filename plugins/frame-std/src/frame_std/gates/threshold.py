@@ -16,7 +16,10 @@ from frame_std.fields import FieldName, missing, type_name, wanting
 
 
 def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
+    bounds = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(bound, bool) for bound in bounds):
+        raise ValueError("bounds are numbers, not true or false")
+    return bounds
 
 
 class Threshold(Gate):

@@ -18,8 +18,8 @@ from frame.plugin import (
 from frame.rows import Row
 from pydantic import Field, model_validator
 
-from frame_std.expressions import CelText
-from frame_std.fields import ANY, FieldName, FieldTypeText, fits, type_name
+from frame_std.expressions import CelText, fields_needed
+from frame_std.fields import ANY, FieldName, FieldTypeText, fits, type_name, wanting
 
 
 class Compute(Transform):
@@ -62,6 +62,9 @@ class Compute(Transform):
             field: parse_field_type(self.config.types.get(field, "any")) for field in self.config.set
         }
         self._steps = [(field, Expression.compile(source)) for field, source in self.config.set.items()]
+
+    def requires(self) -> Schema:
+        return wanting(name for _, expression in self._steps for name in fields_needed(expression))
 
     def provides(self, incoming: Schema) -> Schema:
         return incoming.with_fields(self._types)

@@ -14,8 +14,8 @@ from frame.plugin import (
 from frame.rows import Row
 from pydantic import Field
 
-from frame_std.expressions import CelText
-from frame_std.fields import type_name
+from frame_std.expressions import CelText, fields_needed
+from frame_std.fields import type_name, wanting
 
 
 class Filter(Transform):
@@ -48,6 +48,9 @@ class Filter(Transform):
         super().__init__(config)
         self._where = Expression.compile(self.config.where)
         self._drop = Drop(self.config.reason or f"not ({self.config.where})")
+
+    def requires(self) -> Schema:
+        return wanting(fields_needed(self._where))
 
     def provides(self, incoming: Schema) -> Schema:
         return incoming
