@@ -30,7 +30,8 @@ class PluginRef:
     """One plugin, pinned: what the record says about who did the work, and how to make an instance.
 
     `options` are the validated options with secrets left out (each secret is `{"secret": fingerprint}` or a
-    reference); `build` makes a fresh, configured instance and does no I/O.
+    reference); `build` makes a fresh, configured instance and does no I/O. `expands`: a transform that may make
+    several rows of one.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class PluginRef:
     determinism: Determinism
     options: Mapping[str, Any]
     build: Callable[[], Any] = field(compare=False)
+    expands: bool = False
 
 
 # --- Where a token may go -------------------------------------------------------------------------------------
@@ -206,7 +208,7 @@ class TransformNode(Node):
 
 @dataclass(frozen=True, slots=True)
 class GateNode(Node):
-    """Exactly one of `plugin` and `expression` is set. `next` is the node that `continue` means."""
+    """Exactly one of `plugin` and `expression` is set. `next`: the node that `continue` means; -1 if there is none."""
 
     plugin: PluginRef | None
     expression: Expression | None
