@@ -7,11 +7,13 @@
     │   ├── PluginNotFound
     │   ├── PluginBroken
     │   ├── PluginConflict
-    │   └── PackageConflict
+    │   ├── PackageConflict
+    │   └── UnusablePlugins  (and a ConfigError: each problem has its place in the pipeline file)
     ├── RowError             this row fails, the run goes on
     │   ├── MissingField
     │   ├── WrongType
     │   ├── NotCanonical
+    │   ├── FieldConflict
     │   └── ExpressionError
     ├── RetryableError       try again
     ├── SourceError          the source cannot be read on; the run stops, resumable
@@ -141,6 +143,21 @@ class PackageConflict(PluginError):
         )
 
 
+class PluginFailed(PluginError):
+    """A plugin could not be started or finished."""
+
+    def __init__(self, node: str, plugin: str, step: str, why: str) -> None:
+        super().__init__(node, plugin, step, why)
+        self.node, self.plugin, self.step, self.why = node, plugin, step, why
+
+    def __str__(self) -> str:
+        return f"node {self.node!r}: plugin {self.plugin!r} failed in {self.step}: {self.why}"
+
+
+class UnusablePlugins(ConfigError, PluginError):
+    """A pipeline is well-formed, and plugins that it names have to be installed, repaired or chosen anew."""
+
+
 class RowError(FrameError):
     """This row fails; the run goes on."""
 
@@ -176,6 +193,17 @@ class NotCanonical(RowError):
 
     def __str__(self) -> str:
         return f"{self.path or 'the row'} {self.why}"
+
+
+class FieldConflict(RowError):
+    """Two branches give one field different values, and the coalesce is told to fail then."""
+
+    def __init__(self, field: str, first: str, second: str) -> None:
+        super().__init__(field, first, second)
+        self.field, self.first, self.second = field, first, second
+
+    def __str__(self) -> str:
+        return f"branches {self.first!r} and {self.second!r} differ in field {self.field!r}"
 
 
 class ExpressionError(RowError):
