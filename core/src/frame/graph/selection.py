@@ -1,0 +1,174 @@
+"""The plugin of a node: chosen by name or given in code, with its options, and one instance to ask."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from frame.config.fields import PluginChoice
+from frame.config.positions import Path, Positions
+from frame.errors import PluginError, Problem
+from frame.graph.model import PluginRef
+from frame.graph.options import Options, ReadSecret, check_options
+from frame.graph.recorded import Fingerprint, recorded
+from frame.plugin.protocols import Determinism, Kind, Plugin, Transform
+from frame.plugin.registry_found import Found
+
+
+class Plugins(Protocol):
+    """What is asked of a registry."""
+
+    def find(self, kind: Kind, name: str) -> Found:
+        """The plugin of this kind and name. Raises PluginError."""
+        ...
+
+    def identify(self, plugin: type[Plugin]) -> Found:
+        """A class that was given in code, with the distribution that it comes from. Raises PluginError."""
+        ...
+
+
+def no_secrets(name: str) -> str:
+    """There are none."""
+    raise LookupError(name)
+
+
+def withheld(secret: str) -> str:
+    """What stands for a secret where nothing is recorded, so that none has to be told from another."""
+    return "withheld"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What plugins are chosen from, and what their options may refer to."""
+
+    plugins: Plugins
+    positions: Positions
+    read_secret: ReadSecret = no_secrets
+    fingerprint: Fingerprint = withheld
+
+
+@dataclass(slots=True)
+class Selected:
+    """What came of choosing a node's plugin: `ref` and `instance` are set unless there are `problems`.
+
+    `unusable`: the plugin itself could not be had, whatever its options. `ours`: the instance was made here.
+    """
+
+    ref: PluginRef | None = None
+    instance: Plugin | None = None
+    problems: list[tuple[Path, Problem]] = field(default_factory=list)
+    unusable: bool = False
+    ours: bool = True
+    quiet: Callable[[str], str] = str
+
+
+def select(
+    choice: PluginChoice, kind: Kind, written: dict[str, Any], plugin_at: Path, around: Surroundings
+) -> Selected:
+    """The plugin that `choice` means, configured with the options `written` beside it; `plugin_at` is its place."""
+    selected = Selected()
+    try:
+        found = _found(choice, kind, around.plugins)
+    except PluginError as error:
+        selected.unusable = True
+        _note(selected, around, plugin_at, _explained(error), "")
+        return selected
+    if found.kind is not kind:
+        message = f"{found.name!r} is a {found.kind}, and here stands a {kind}"
+        _note(selected, around, plugin_at, message, f"Choose a {kind}.")
+        return selected
+    options_at = (*plugin_at[:-1], "options")
+    if not isinstance(choice, str | type):
+        _use_given(selected, found, choice, around)
+    else:
+        options = check_options(found.plugin.Config, written, around.read_secret)
+        for fault in options.faults:
+            path = (*options_at, *fault.path)
+            problem = around.positions.problem(path, fault.message, fault.remedy, at_key=fault.at_key)
+            selected.problems.append((path, problem))
+        if not options.faults:
+            _make(selected, found, options, options_at, around)
+    return selected
+
+
+def _found(choice: PluginChoice, kind: Kind, plugins: Plugins) -> Found:
+    if isinstance(choice, str):
+        return plugins.find(kind, choice)
+    plugin: Any = choice if isinstance(choice, type) else type(choice)
+    return plugins.identify(plugin)
+
+
+def _explained(error: PluginError) -> str:
+    return f"{str(error)[:1].lower()}{str(error)[1:]}"
+
+
+def _use_given(selected: Selected, found: Found, choice: object, around: Surroundings) -> None:
+    assert isinstance(choice, Plugin)
+    config = getattr(choice, "config", None)
+    shown = recorded(config, around.fingerprint) if isinstance(config, BaseModel) else {}
+    selected.ours = False
+    selected.instance = choice
+    selected.ref = _ref(found, shown, _Given(choice))
+
+
+def _make(selected: Selected, found: Found, options: Options, options_at: Path, around: Surroundings) -> None:
+    build = partial(found.plugin, options.config)
+    selected.quiet = options.quiet
+    try:
+        selected.instance = build()
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        message = f"plugin {found.name!r} refused its options: {_reason(error)}"
+        _note(
+            selected,
+            around,
+            options_at,
+            options.quiet(message),
+            "Correct the options; the plugin's page shows them.",
+        )
+        return
+    selected.ref = _ref(found, recorded(options.config, around.fingerprint), build)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
+
+
+def _ref(found: Found, options: dict[str, Any], build: Callable[[], Plugin]) -> PluginRef:
+    return PluginRef(
+        kind=found.kind.value,
+        name=found.name,
+        package=found.package,
+        distribution=found.distribution,
+        version=found.version,
+        record_sha256=found.record_sha256,
+        api=found.api,
+        determinism=found.plugin.determinism,
+        options=options,
+        build=build,
+        expands=issubclass(found.plugin, Transform) and found.plugin.expands,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Hands over the plugin that a pipeline was built with."""
+
+    plugin: Plugin
+
+    def __call__(self) -> Plugin:
+        return self.plugin
+
+
+def _note(selected: Selected, around: Surroundings, path: Path, message: str, remedy: str) -> None:
+    selected.problems.append((path, around.positions.problem(path, message, remedy)))
+
+
+def _no_build() -> Plugin:
+    raise LookupError("this plugin could not be had")
+
+
+def missing(kind: Kind) -> PluginRef:
+    """What stands in a graph that is being checked for a plugin that could not be had."""
+    return PluginRef(kind.value, "", "", "", "", "", 0, Determinism.DETERMINISTIC, {}, _no_build)
