@@ -7,7 +7,7 @@ is coerced: `yes` is not true, `1.0` is not 1, and true is not 1.
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, NotRequired, Protocol, TypedDict, runtime_checkable
+from typing import Annotated, Any, Literal, NotRequired, Protocol, TypedDict, runtime_checkable
 
 from pydantic import (
     AfterValidator,
@@ -214,6 +214,7 @@ Target = Annotated[Text, AfterValidator(_name), Field(json_schema_extra={"patter
 Whole = Annotated[int, BeforeValidator(_whole)]
 Positive = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 NotNegative = Annotated[int, Field(ge=0), BeforeValidator(_whole)]
+Version = Annotated[Literal[1], BeforeValidator(_whole)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Options = Annotated[
     dict[str, Any],

@@ -16,7 +16,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 REFERENCE = r"\$\{"
 
 _FROM_TEXT = {"integer": rf"^[+-]?[0-9]{{1,18}}$|{REFERENCE}", "boolean": rf"^(true|false)$|{REFERENCE}"}
-_GATE_CHOICE = [{"required": ["gate"]}, {"required": ["plugin"]}]
+_GATE_CHOICE = [{"required": [key], "properties": {key: {"type": "string"}}} for key in ("gate", "plugin")]
 
 Schema = dict[str, Any]
 

@@ -25,6 +25,7 @@ from frame.config.fields import (
     Positive,
     Target,
     Text,
+    Version,
     Whole,
     refused,
     wrong,
@@ -349,7 +350,7 @@ class MergeConfig(FileModel):
             findings.append(
                 Finding(path=("policy",), message="policy best_effort needs timeout", remedy=remedy)
             )
-        if self.merge != "union" and "on_collision" in self.model_fields_set:
+        if self.merge != "union" and self.on_collision != "last":
             message = f"on_collision goes with merge union, and merge is {self.merge}"
             remedy = "Take on_collision out, or choose merge union."
             findings.append(Finding(path=("on_collision",), message=message, remedy=remedy, at_key=True))
@@ -388,7 +389,8 @@ def node_kind(value: object) -> str | None:
     """Which kind of node `value` describes; None unless exactly one of the keys that say so is there."""
     if not isinstance(value, Mapping):
         return next((tag for model, tag in _TAGS.items() if isinstance(value, model)), None)
-    chosen = [tag for key, tag in KIND_KEYS.items() if key in value]
+    named = [tag for key, tag in KIND_KEYS.items() if key in value]
+    chosen = [tag for key, tag in KIND_KEYS.items() if value.get(key) is not None] or named
     if len(chosen) != 1:
         return None
     if chosen == [TRANSFORM] and ("routes" in value or getattr(value["plugin"], "kind", None) == "gate"):
@@ -476,7 +478,7 @@ class SettingsConfig(FileModel):
 class PipelineConfig(FileModel):
     """A pipeline: rows come from the source, go through the nodes, and end in the sinks."""
 
-    frame: Annotated[Literal[1], Field(description="The version of this file format.")] = 1
+    frame: Version = Field(default=1, description="The version of this file format.")
     name: Filled = Field(max_length=200, description="What the pipeline is called in the record.")
     source: SourceConfig = Field(description="Where rows come from.")
     nodes: tuple[NodeConfig, ...] = Field(

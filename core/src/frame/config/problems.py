@@ -118,7 +118,7 @@ def _unknown_key(detail: ErrorDetails) -> Finding:
     if model in _KIND_NAMES:
         owners = [name for other, name in _KIND_NAMES.items() if key in keys_of(other)]
         if owners:
-            message = f"{_KIND_NAMES[model]} has no key {key!r}; {' and '.join(owners)} has"
+            message = f"{_KIND_NAMES[model]} has no key {key!r}: it belongs to {' or '.join(owners)}"
             return Finding(path=(), message=message, remedy=remedy, at_key=True)
     return Finding(path=(), message=f"unknown key {key[:60]!r}{near(key, known)}", remedy=remedy, at_key=True)
 
@@ -128,7 +128,7 @@ def _no_kind(detail: ErrorDetails) -> Finding:
     keys = ", ".join(KIND_KEYS)
     if not isinstance(value, Mapping):
         return Finding(path=(), message=f"should be a node (a mapping) and is {show(value)}")
-    chosen = [key for key in KIND_KEYS if key in value]
+    chosen = [key for key in KIND_KEYS if value.get(key) is not None]
     if chosen:
         message = f"a node has one of {keys}, and this one has {' and '.join(chosen)}"
         return Finding(path=(), message=message, remedy="Keep one of them, or make two nodes of it.")
