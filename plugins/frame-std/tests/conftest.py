@@ -1,7 +1,6 @@
 """What the tests of the standard plugins share: a context to call them with."""
 
 import logging
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime

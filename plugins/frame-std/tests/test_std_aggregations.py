@@ -54,7 +54,7 @@ def told(values, **options):
         ([1, 0.5], {"sum": 1.5, "min": 0.5, "max": 1}),
         ([Decimal("0.10"), Decimal("0.20")], {"sum": Decimal("0.3"), "mean": Decimal("0.15"), "p50": Decimal("0.15"),
                                               "min": Decimal("0.10"), "stddev_pop": Decimal("0.05")}),
-        ([Decimal("1"), 2], {"sum": Decimal(3)}),
+        ([Decimal(1), 2], {"sum": Decimal(3)}),
         ([Decimal("0.5"), 0.25], {"sum": 0.75}),
         ([-0.0], {"sum": 0.0, "min": 0.0}),
         ([10**400, 10**400 + 2], {"sum": 2 * 10**400 + 2, "stddev_pop": 1.0}),
@@ -72,7 +72,12 @@ def test_group_stats_tells_what_the_values_are(values, expected):
 
 @pytest.mark.parametrize(
     ("stat", "values"),
-    [("sum", [1e308, 1e308]), ("mean", [10**400]), ("stddev", [1.7e308, -1.7e308, 1.7e308]), ("stddev", [1, 10**400])],
+    [
+        ("sum", [1e308, 1e308]),
+        ("mean", [10**400]),
+        ("stddev", [1.7e308, -1.7e308, 1.7e308]),
+        ("stddev", [1, 10**400]),
+    ],
 )
 def test_what_no_float_can_hold_is_an_error_and_the_batch_is_kept(stat, values):
     stats = GroupStats(GroupStats.Config(of="n", stats=[stat]))
@@ -113,8 +118,14 @@ def test_one_moment_is_one_key_in_whatever_zone_it_is_written():
 
 
 def test_groups_of_several_keys_and_fields():
-    stats = GroupStats(GroupStats.Config(by=["a", "b"], of=["n", "m"], stats=["sum"], quantiles=[0.125, 1], rows_as="size"))
-    rows = [{"a": "x", "b": 2, "n": 1, "m": 10}, {"a": "x", "b": 1, "n": 2, "m": 20}, {"a": "x", "b": 2, "n": 3, "m": None}]
+    stats = GroupStats(
+        GroupStats.Config(by=["a", "b"], of=["n", "m"], stats=["sum"], quantiles=[0.125, 1], rows_as="size")
+    )
+    rows = [
+        {"a": "x", "b": 2, "n": 1, "m": 10},
+        {"a": "x", "b": 1, "n": 2, "m": 20},
+        {"a": "x", "b": 2, "n": 3, "m": None},
+    ]
 
     assert flushed(stats, rows) == [
         {"a": "x", "b": 1, "size": 1, "n_sum": 2, "n_p12_5": 2.0, "n_p100": 2.0, "m_sum": 20, "m_p12_5": 20.0, "m_p100": 20.0},
@@ -219,13 +230,19 @@ def test_memory_does_not_grow_with_the_rows_when_nothing_has_to_be_kept():
 
     (group,) = stats._groups._groups.values()
     assert len(group.fields[0]._floats) < field_stats.FOLD_AT
-    assert stats.flush() == [{"rows": 30_000, "n_sum": math.fsum(values), "n_min": min(values), "n_max": max(values)}]
+    assert stats.flush() == [
+        {"rows": 30_000, "n_sum": math.fsum(values), "n_min": min(values), "n_max": max(values)}
+    ]
 
 
 def test_group_stats_says_exactly_what_leaves():
-    config = GroupStats.Config(by="k", of=["n", "d", "x"], stats=["count", "sum", "mean", "stddev"], quantiles=[0.5])
+    config = GroupStats.Config(
+        by="k", of=["n", "d", "x"], stats=["count", "sum", "mean", "stddev"], quantiles=[0.5]
+    )
     fields = {"k": "str", "n": "int", "d": "decimal?", "z": "int"}
-    incoming = Schema({name: FieldType(kind.rstrip("?"), kind.endswith("?")) for name, kind in fields.items()})
+    incoming = Schema(
+        {name: FieldType(kind.rstrip("?"), kind.endswith("?")) for name, kind in fields.items()}
+    )
 
     stats = GroupStats(config)
 

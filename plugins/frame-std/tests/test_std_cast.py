@@ -78,11 +78,17 @@ def test_a_value_becomes_the_type_asked_for(kind, value, expected):
     ("kind", "values"),
     [
         ("str", [None, [1], {"a": 1}, b"\xff"]),
-        ("int", [None, "", " 1", "1.0", "1_000", "0x1", "١", 1.5, Decimal("1.5"), "9" * 5000, NOON, float("inf")]),
+        (
+            "int",
+            [None, "", " 1", "1.0", "1_000", "0x1", "١", 1.5, Decimal("1.5"), "9" * 5000, NOON, float("inf")],
+        ),
         ("float", ["", "nan", "inf", "1e400", "1,5", True, 2**53 + 1, 10**400, Decimal("1e400"), NOON]),
         ("bool", ["yes", "True", "1", 2, 1.0, Decimal(1), ""]),
         ("decimal", ["", "NaN", "Infinity", "1e9999999", True, float("nan"), "1 0"]),
-        ("datetime", ["2013-01-31", "2013-01-31T12:00:00", "2013-02-31T12:00:00Z", "", 0, datetime(2013, 1, 31)]),  # noqa: DTZ001
+        (
+            "datetime",
+            ["2013-01-31", "2013-01-31T12:00:00", "2013-02-31T12:00:00Z", "", 0, datetime(2013, 1, 31)],
+        ),  # noqa: DTZ001
         ("date", ["31.1.2013", "20130131", "2013-02-29", "", 20130131]),
         ("time", ["25:00", "17", "17:30:00+01:00", 17]),
         ("duration", ["", "5", "5 minutes", True, float("nan"), "999999999999d", 1e300]),
@@ -129,8 +135,16 @@ def test_cast_says_which_types_leave():
     strict = Cast(Cast.Config(fields=fields)).provides(incoming)
     lenient = Cast(Cast.Config(fields=fields, on_failure="null")).provides(incoming)
 
-    assert {name: str(kind) for name, kind in strict.fields.items()} == {"n": "int", "x": "str", "l": "list[int]"}
-    assert {name: str(kind) for name, kind in lenient.fields.items()} == {"n": "int?", "x": "str", "l": "list[int]?"}
+    assert {name: str(kind) for name, kind in strict.fields.items()} == {
+        "n": "int",
+        "x": "str",
+        "l": "list[int]",
+    }
+    assert {name: str(kind) for name, kind in lenient.fields.items()} == {
+        "n": "int?",
+        "x": "str",
+        "l": "list[int]?",
+    }
 
 
 def test_an_unknown_type_is_refused_when_the_pipeline_is_built():

@@ -57,7 +57,11 @@ def test_declared_types_are_what_later_nodes_can_rely_on():
 
     provided = compute.provides(Schema({"a": FieldType("int")}, complete=True))
 
-    assert {name: str(kind) for name, kind in provided.fields.items()} == {"a": "int", "c": "int", "d": "any?"}
+    assert {name: str(kind) for name, kind in provided.fields.items()} == {
+        "a": "int",
+        "c": "int",
+        "d": "any?",
+    }
     assert provided.complete
 
 
@@ -87,7 +91,11 @@ def test_a_condition_that_fails_never_lets_a_row_pass(where, context):
     [
         (Compute.Config, {"set": {}}, "at least 1"),
         (Compute.Config, {"set": {"c": "row.a +"}}, "row.a"),
-        (Compute.Config, {"set": {"c": "1"}, "types": {"d": "int"}}, "types names 'd', which set does not compute"),
+        (
+            Compute.Config,
+            {"set": {"c": "1"}, "types": {"d": "int"}},
+            "types names 'd', which set does not compute",
+        ),
         (Compute.Config, {"set": {"c": "1"}, "types": {"c": "integer"}}, "'integer' is not a field type"),
         (Filter.Config, {"where": "("}, "where"),
         (Filter.Config, {}, "Field required"),

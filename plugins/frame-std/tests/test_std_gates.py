@@ -49,7 +49,9 @@ def test_switch_maps_values_to_labels(context):
 def test_a_value_without_a_case_fails_unless_there_is_a_default(context):
     switch = Switch(Switch.Config(field="f", cases={"a": "A"}))
 
-    assert switch.evaluate(freeze({"f": "b"}), context) == Fail("field 'f': no case for 'b', and there is no default")
+    assert switch.evaluate(freeze({"f": "b"}), context) == Fail(
+        "field 'f': no case for 'b', and there is no default"
+    )
     assert switch.labels() == {"A"}
 
 
@@ -90,7 +92,9 @@ def test_a_null_has_a_label_of_its_own_or_fails(context):
 @pytest.mark.parametrize("value", ["60", True, [1], {}])
 def test_what_is_no_number_fails_the_row(value, context):
     with pytest.raises(WrongType, match="should be a number"):
-        Threshold(Threshold.Config(field="n", bounds=0, null_label="x")).evaluate(freeze({"n": value}), context)
+        Threshold(Threshold.Config(field="n", bounds=0, null_label="x")).evaluate(
+            freeze({"n": value}), context
+        )
 
 
 @given(
@@ -175,7 +179,11 @@ def test_a_gate_fails_a_row_that_lacks_its_field_or_has_no_single_value(gate, co
         (Threshold.Config, {"field": "n", "bounds": [1, 1], "labels": ["a", "b", "c"]}, "bounds must rise"),
         (Threshold.Config, {"field": "n", "bounds": float("inf")}, "finite"),
         (Threshold.Config, {"field": "n", "bounds": [1, 2]}, "2 bounds make 3 bands, and there are 2 labels"),
-        (Threshold.Config, {"field": "n", "bounds": 1, "labels": ["a", "a"]}, "two bands have the same label"),
+        (
+            Threshold.Config,
+            {"field": "n", "bounds": 1, "labels": ["a", "a"]},
+            "two bands have the same label",
+        ),
         (Threshold.Config, {"field": "n", "bounds": "many"}, "bounds"),
         (Threshold.Config, {"field": "n", "bounds": True}, "bounds are numbers, not true or false"),
     ],

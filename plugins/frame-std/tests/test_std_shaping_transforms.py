@@ -92,7 +92,11 @@ def test_rename_carries_types_to_the_new_names():
     [
         ({}, {"id": 1, "l": [1, 2]}, Expand([{"id": 1, "l": 1}, {"id": 1, "l": 2}])),
         ({"item_as": "x"}, {"l": [None]}, Expand([{"x": None}])),
-        ({"item_as": "x", "index_as": "i"}, {"l": ["a", "b"]}, Expand([{"x": "a", "i": 0}, {"x": "b", "i": 1}])),
+        (
+            {"item_as": "x", "index_as": "i"},
+            {"l": ["a", "b"]},
+            Expand([{"x": "a", "i": 0}, {"x": "b", "i": 1}]),
+        ),
         ({}, {"id": 1, "l": []}, Drop("'l' is empty")),
         ({}, {"id": 1, "l": None}, Drop("'l' is null")),
         ({"empty": "keep", "index_as": "i"}, {"id": 1, "l": []}, {"id": 1, "l": None, "i": None}),

@@ -103,7 +103,9 @@ def test_lookup_adds_the_fields_of_the_row_with_the_same_key(airlines, context):
 
 def test_lookup_types_the_tables_text_and_reads_nulls(airlines, context):
     options = {"path": str(airlines), "key": "code", "table_key": "carrier", "take": ["fleet"]}
-    lookup = started({**options, "types": {"fleet": "int?"}, "null_values": ["NA"], "prefix": "airline_"}, context)
+    lookup = started(
+        {**options, "types": {"fleet": "int?"}, "null_values": ["NA"], "prefix": "airline_"}, context
+    )
 
     results = [lookup.process(freeze({"code": code}), context) for code in ("UA", "AA")]
 
@@ -120,7 +122,9 @@ def test_lookup_types_the_tables_text_and_reads_nulls(airlines, context):
 )
 @pytest.mark.parametrize("key", ["ZZ", None])
 def test_what_becomes_of_a_row_whose_key_is_not_there(on_missing, key, expected, airlines, context):
-    lookup = started({"path": str(airlines), "key": "carrier", "take": ["name"], "on_missing": on_missing}, context)
+    lookup = started(
+        {"path": str(airlines), "key": "carrier", "take": ["name"], "on_missing": on_missing}, context
+    )
 
     result = lookup.process(freeze({"carrier": key}), context)
 
@@ -128,7 +132,9 @@ def test_what_becomes_of_a_row_whose_key_is_not_there(on_missing, key, expected,
 
 
 def test_a_key_of_another_type_is_an_error_and_not_a_miss(airlines, context):
-    lookup = started({"path": str(airlines), "key": "carrier", "take": ["name"], "on_missing": "drop"}, context)
+    lookup = started(
+        {"path": str(airlines), "key": "carrier", "take": ["name"], "on_missing": "drop"}, context
+    )
 
     with pytest.raises(WrongType, match="'carrier' should be str, as the table's keys are and is int"):
         lookup.process(freeze({"carrier": 7}), context)
@@ -183,7 +189,9 @@ def test_json_lines_and_parquet_tables_keep_their_types(tmp_path, context):
         ("t.parquet", b"PAR0", "t.parquet: "),
     ],
 )
-def test_a_table_that_cannot_be_trusted_stops_the_run_before_the_first_row(name, content, message, tmp_path, context):
+def test_a_table_that_cannot_be_trusted_stops_the_run_before_the_first_row(
+    name, content, message, tmp_path, context
+):
     path = tmp_path / name
     path.write_bytes(content)
 
@@ -209,11 +217,17 @@ def test_a_pinned_table_must_be_the_pinned_one(airlines, context):
 
 
 def test_lookup_says_what_it_adds():
-    config = Lookup.Config(path="t.csv", key="k", take=["n", "m"], types={"n": "int"}, on_missing="null", prefix="t_")
+    config = Lookup.Config(
+        path="t.csv", key="k", take=["n", "m"], types={"n": "int"}, on_missing="null", prefix="t_"
+    )
 
     provided = Lookup(config).provides(Schema({"k": FieldType("str")}, complete=True))
 
-    assert {name: str(kind) for name, kind in provided.fields.items()} == {"k": "str", "t_n": "int?", "t_m": "any?"}
+    assert {name: str(kind) for name, kind in provided.fields.items()} == {
+        "k": "str",
+        "t_n": "int?",
+        "t_m": "any?",
+    }
 
 
 # --- delay ---
@@ -291,7 +305,9 @@ def test_python_calls_the_function_with_the_row_and_its_arguments(functions, con
 def test_a_function_that_forgets_to_return_loses_no_row(functions, context):
     result = called({"function": "std_test_functions:forget"}, {"n": 1}, context)
 
-    assert result == Fail("std_test_functions:forget returned null; return a row, or Drop(reason) to leave it out")
+    assert result == Fail(
+        "std_test_functions:forget returned null; return a row, or Drop(reason) to leave it out"
+    )
 
 
 def test_python_tells_which_source_it_ran(functions, context):
@@ -304,7 +320,9 @@ def test_python_tells_which_source_it_ran(functions, context):
 
 def test_python_is_as_deterministic_as_its_author_says(functions):
     unsaid = Python(Python.Config(function="std_test_functions:add"))
-    said = Python(Python.Config(function="std_test_functions:twice", determinism="deterministic", expands=True))
+    said = Python(
+        Python.Config(function="std_test_functions:twice", determinism="deterministic", expands=True)
+    )
 
     assert (unsaid.determinism, unsaid.expands) == (Determinism.NON_DETERMINISTIC, False)
     assert (said.determinism, said.expands) == (Determinism.DETERMINISTIC, True)
@@ -320,7 +338,9 @@ def test_python_is_as_deterministic_as_its_author_says(functions):
         ("std_test_functions:numbers", "is async or a generator"),
     ],
 )
-def test_a_function_that_cannot_be_called_stops_the_run_before_the_first_row(function, message, functions, context):
+def test_a_function_that_cannot_be_called_stops_the_run_before_the_first_row(
+    function, message, functions, context
+):
     with pytest.raises(ConfigError, match=message):
         called({"function": function}, {}, context)
 
@@ -350,8 +370,16 @@ def test_a_module_that_cannot_be_found_is_refused_when_the_pipeline_is_built(fun
         (Delay.Config, {"duration": "2d"}, "less than or equal to"),
         (Lookup.Config, {"path": "t.txt", "key": "k", "take": ["v"]}, "set format to csv, jsonl or parquet"),
         (Lookup.Config, {"path": "t.csv", "key": "k", "take": []}, "at least 1"),
-        (Lookup.Config, {"path": "t.csv", "key": "k", "take": ["v"], "types": {"w": "int"}}, "neither the key nor taken"),
-        (Lookup.Config, {"path": "t.csv", "key": "k", "take": ["v"], "on_missing": "skip"}, "'fail', 'null' or 'drop'"),
+        (
+            Lookup.Config,
+            {"path": "t.csv", "key": "k", "take": ["v"], "types": {"w": "int"}},
+            "neither the key nor taken",
+        ),
+        (
+            Lookup.Config,
+            {"path": "t.csv", "key": "k", "take": ["v"], "on_missing": "skip"},
+            "'fail', 'null' or 'drop'",
+        ),
         (Python.Config, {"function": "a:b", "determinism": "yes"}, "deterministic"),
     ],
 )
