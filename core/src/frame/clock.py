@@ -17,6 +17,10 @@ class Clock(Protocol):
         """Block until `event` is set or `timeout_s` has passed; True if the event was set."""
         ...
 
+    async def sleep(self, event: threading.Event, timeout_s: float) -> None:
+        """Let other coroutines run until `event` is set or `timeout_s` has passed."""
+        ...
+
 
 class SystemClock:
     """The wall clock as it stood when this object was made, moved on by the monotonic clock.
@@ -32,6 +36,13 @@ class SystemClock:
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         return event.wait(timeout_s)
+
+    async def sleep(self, event: threading.Event, timeout_s: float) -> None:
+        import asyncio  # 40 ms that only pipelines which wait have to pay
+
+        until_s = time.monotonic() + timeout_s
+        while not event.is_set() and (left_s := until_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left_s, 0.05))
 
 
 def as_datetime(time_us: int) -> datetime:

@@ -31,6 +31,11 @@ class Scheduler:
         events, self._events = self._events, []
         return events
 
+    @property
+    def has_events(self) -> bool:
+        """Whether something has happened that is not taken yet."""
+        return bool(self._events)
+
     def record(self, event: Event) -> None:
         """Let `event` happen."""
         evolve(self.state, event)

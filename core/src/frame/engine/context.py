@@ -1,0 +1,122 @@
+"""What the engine hands to a plugin as its context, and where it notes what was taken through it."""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from frame.canonical import canonical, digest
+from frame.clock import Clock, as_datetime
+from frame.engine.redaction import Redactor
+from frame.events import Called
+
+
+@dataclass(slots=True)
+class CallLog:
+    """External calls of one piece of work, with their requests and answers by digest."""
+
+    calls: list[Called] = field(default_factory=list)
+    bodies: dict[bytes, bytes] = field(default_factory=dict)
+
+    def keep(self, body: bytes) -> bytes:
+        """The digest under which `body` is kept."""
+        key = digest(body)
+        self.bodies[key] = body
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What all contexts of a run share."""
+
+    run_id: str
+    seed: int
+    clock: Clock
+    redactor: Redactor
+
+
+class NodeContext:
+    """The context of one node. `token`, `visit` and `attempt` are set before each call.
+
+    One context serves one thread; calls that overlap get one each, made by `fork`.
+    """
+
+    def __init__(self, facts: RunFacts, number: int, node: str, secrets: Callable[[str], str]) -> None:
+        self._facts, self._number, self._secrets = facts, number, secrets
+        self.node = node
+        self.token: int | None = None
+        self.visit = 0
+        self.attempt = 0
+        self.log = CallLog()
+        self._seen: dict[tuple[int | None, int, bytes], int] = {}
+        self._random: tuple[int | None, random.Random] | None = None
+
+    def fork(self, token: int, visit: int, attempt: int) -> "NodeContext":
+        """A context of its own for one call."""
+        context = NodeContext(self._facts, self._number, self.node, self._secrets)
+        context.token, context.visit, context.attempt = token, visit, attempt
+        context.log = self.log
+        return context
+
+    @property
+    def run_id(self) -> str:
+        return self._facts.run_id
+
+    @property
+    def logger(self) -> logging.Logger:
+        return logging.getLogger(f"frame.node.{self.node}")
+
+    @property
+    def random(self) -> random.Random:
+        if self._random is None or self._random[0] != self.token:
+            seed = f"{self._facts.seed}/{self.node}/{self.token}"
+            self._random = self.token, random.Random(seed)
+        return self._random[1]
+
+    def now(self) -> datetime:
+        moment: datetime = self.call("clock", None, lambda _: as_datetime(self._facts.clock.time_us()))
+        return moment
+
+    def secret(self, name: str) -> str:
+        return self._secrets(name)
+
+    def call(self, kind: str, request: Any, send: Callable[[Any], Any]) -> Any:
+        redact = self._facts.redactor
+        request_sha256 = self.log.keep(redact.text(canonical(request).decode()).encode())
+        started_us = self._facts.clock.time_us()
+        answer_sha256, status = None, "ok"
+        try:
+            answer = send(request)
+            answer_sha256 = self.log.keep(redact.text(canonical(answer).decode()).encode())
+        except BaseException as error:
+            status = type(error).__name__
+            raise
+        finally:
+            duration_us = self._facts.clock.time_us() - started_us
+            self._note(kind, request_sha256, answer_sha256, status, started_us, duration_us)
+        return answer
+
+    def _note(
+        self, kind: str, request: bytes, answer: bytes | None, status: str, started_us: int, duration_us: int
+    ) -> None:
+        key = self.token, self.visit, request
+        index = self._seen[key] = self._seen.get(key, -1) + 1
+        if len(self._seen) > 10_000:
+            self._seen = {key: index}
+        self.log.calls.append(
+            Called(
+                self._number,
+                self.visit,
+                self.token,
+                self.attempt,
+                kind,
+                index,
+                request,
+                answer,
+                status,
+                started_us,
+                duration_us,
+            )
+        )

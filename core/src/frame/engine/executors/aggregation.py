@@ -1,0 +1,186 @@
+"""Aggregations: rows go in one after the other, and come out together."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from frame.canonical import canonical_rows, digests
+from frame.engine.calls import TimedOut
+from frame.engine.executors.base import Executor, fail, uncanonical, wrong_result
+from frame.engine.failures import Failure, Raised, error_of
+from frame.engine.inflight import InFlight
+from frame.engine.nodes import PluginNode, Surroundings
+from frame.engine.spool import Spool
+from frame.errors import NotCanonical, PluginFailed
+from frame.events import (
+    BatchAttemptFailed,
+    BatchFailed,
+    BatchFlushed,
+    ErrorInfo,
+    Event,
+    PayloadKind,
+    Payloads,
+    VisitStatus,
+)
+from frame.graph.model import AggregationNode, BatchMode, CallPolicy, To
+from frame.rows import Row, freeze
+from frame.scheduler.work import Accept, Accepted, Flush, Flushed, FlushFailed
+
+
+def accepting(policy: CallPolicy) -> CallPolicy:
+    """How an aggregation is called for a row: one at a time and once, since its instance is its batch."""
+    return CallPolicy(timeout_s=policy.timeout_s)
+
+
+class AggregationExecutor(Executor):
+    """Fills and flushes the batches of one aggregation."""
+
+    def __init__(
+        self,
+        node: AggregationNode,
+        plugin: PluginNode,
+        around: Surroundings,
+        inflight: InFlight,
+        payloads: list[Payloads],
+    ) -> None:
+        super().__init__(around, inflight, payloads)
+        self._node, self._plugin = node, plugin
+        self._members = Spool() if self._needs_members() else None
+        self._outputs: tuple[list[Row], list[bytes]] = [], []
+
+    def _needs_members(self) -> bool:
+        """Whether the rows of members may be needed again, because they go on themselves."""
+        leads_on = any(isinstance(clause.to, To) for clause in self._node.on_error)
+        return leads_on or self._node.mode is BatchMode.PASSTHROUGH
+
+    # --- Into the batch -------------------------------------------------------------------------
+
+    def run(self, work: Accept | Flush) -> Accepted | Flushed | FlushFailed:
+        return self._accept(work) if isinstance(work, Accept) else self._flush(work)
+
+    def _accept(self, work: Accept) -> Accepted:
+        rows = self.inflight.rows_of(work.tokens)
+        started_us = self.around.clock.time_us()
+        results = self._plugin.visit_all(work.tokens, rows, 0)
+        answer = Accepted(
+            started_us=started_us, duration_us=self.around.clock.time_us() - started_us, tokens=work.tokens
+        )
+        if results.attempts:
+            visit_of = _visit_numbers(work)
+            answer.attempts = [
+                dataclasses.replace(attempt, visit=visit_of[attempt.token]) for attempt in results.attempts
+            ]
+            answer.tokens = self._without_failed(work, rows, results.values, answer)
+        if self._members is not None:
+            self._members.add(answer.tokens, self.inflight.forms_of(answer.tokens))
+        return answer
+
+    def _without_failed(
+        self, work: Accept, rows: Sequence[Row], values: Sequence[Any], answer: Accepted
+    ) -> list[int]:
+        accepted = []
+        for token, row, value in zip(work.tokens, rows, values, strict=True):
+            if isinstance(value, Failure):
+                answer.failed.append(fail(self._node.on_error, token, value.info, row))
+            else:
+                accepted.append(token)
+        return accepted
+
+    # --- Out of the batch -----------------------------------------------------------------------
+
+    def _flush(self, work: Flush) -> Flushed | FlushFailed:
+        first_us = started_us = self.around.clock.time_us()
+        failed: list[BatchAttemptFailed] = []
+        retry = self._node.policy.retry
+        for attempt in range(retry.attempts):
+            started_us = self.around.clock.time_us()
+            outcome = self._flush_once(work)
+            duration_us = self.around.clock.time_us() - started_us
+            if not isinstance(outcome, ErrorInfo):
+                self._outputs = outcome
+                return Flushed(
+                    started_us=started_us,
+                    duration_us=duration_us,
+                    outputs=0 if self._node.mode is BatchMode.PASSTHROUGH else len(outcome[0]),
+                    digests=digests(outcome[1]),
+                    attempt=attempt,
+                    flush_attempts=failed,
+                )
+            failed.append(
+                BatchAttemptFailed(
+                    work.node, work.batch, attempt, VisitStatus.FAILED, outcome, started_us, duration_us
+                )
+            )
+            if not outcome.retryable or attempt + 1 == retry.attempts:
+                break
+            wait_s = min(retry.max_wait_s, retry.wait_s * 2**attempt)
+            self.around.clock.wait(self.around.stop, wait_s)
+        error = dataclasses.replace(failed[-1].error, attempts=len(failed))
+        clause = fail(self._node.on_error, 0, error, {}).clause
+        duration_us = self.around.clock.time_us() - first_us
+        return FlushFailed(
+            started_us=first_us, duration_us=duration_us, error=error, clause=clause, flush_attempts=failed
+        )
+
+    def _flush_once(self, work: Flush) -> tuple[list[Row], list[bytes]] | ErrorInfo:
+        """The rows of one attempt to flush, or why there are none."""
+        redactor = self.around.facts.redactor
+        try:
+            made = self._plugin.call_once(lambda plugin: list(plugin.flush()))
+        except TimedOut as error:
+            raise PluginFailed(self._node.name, self._plugin.ref.name, "flush", str(error)) from error
+        except Exception as error:
+            return error_of(Raised(error), redactor)
+        wrong = self._wrong_output(work, made)
+        if wrong is not None:
+            return wrong
+        try:
+            rows = [freeze(row) for row in made]
+            return rows, canonical_rows(rows)
+        except NotCanonical as error:
+            return uncanonical(error)
+
+    def _wrong_output(self, work: Flush, made: Sequence[Any]) -> ErrorInfo | None:
+        for value in made:
+            if not isinstance(value, Mapping):
+                return wrong_result("flush()", [value], "a list of rows (mappings)")
+        expected = work.members if self._node.mode is BatchMode.PASSTHROUGH else self._node.expect
+        if expected is not None and len(made) != expected:
+            return ErrorInfo(
+                "WrongResult", f"flush() returned {len(made)} rows where {expected} were expected"
+            )
+        return None
+
+    def adopt(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, BatchFlushed):
+                self._adopt_outputs(event)
+            elif isinstance(event, BatchFailed) and self._members is not None:
+                for token, row, form in self._members:
+                    self.inflight.put((token,), (row,), (form,))
+                    self.inflight.errors[token] = event.node, event.error
+                self._new_members()
+
+    def _adopt_outputs(self, event: BatchFlushed) -> None:
+        rows, forms = self._outputs
+        self._outputs = [], []
+        tokens: Sequence[int] = event.outputs
+        if self._node.mode is BatchMode.PASSTHROUGH:
+            assert self._members is not None
+            tokens = self._members.tokens
+        self.inflight.put(tokens, rows, forms)
+        if rows:
+            # Kept whatever the plugin's determinism: to make them again would take every member.
+            self.payloads.append(Payloads(PayloadKind.OUTPUTS, event.node, tokens, forms))
+        self._new_members()
+
+    def _new_members(self) -> None:
+        if self._members is not None:
+            self._members.close()
+            self._members = Spool()
+
+
+def _visit_numbers(work: Accept) -> dict[int, int]:
+    if isinstance(work.visits, int):
+        return dict.fromkeys(work.tokens, work.visits)
+    return dict(zip(work.tokens, work.visits, strict=True))

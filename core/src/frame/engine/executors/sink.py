@@ -1,0 +1,137 @@
+"""Sinks: what is to be written is announced first, then written, made durable and confirmed."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tenacity import RetryError, Retrying, retry_if_not_exception_type, stop_after_attempt
+from tenacity.wait import wait_exponential
+
+from frame.canonical import canonical_rows
+from frame.engine.inflight import InFlight
+from frame.engine.nodes import PluginNode, Surroundings
+from frame.errors import ConfigError, SinkError
+from frame.events import ArtifactMade, Path, SinkConfirmed, SinkIntended
+from frame.graph.model import Graph, SinkNode
+from frame.plugin.results import Artifact, Rejected
+from frame.rows import Row, freeze
+from frame.scheduler.work import Write
+
+BY_ERROR = frozenset({Path.ERROR_ROUTED, Path.INVALID_AT_SOURCE, Path.SINK_REJECTED})
+"""Rows that come by these ways carry their error in the sink's error field."""
+
+
+class SinkExecutor:
+    """Prepares and delivers the writes of one sink. `originals`: field names as the source wrote them."""
+
+    def __init__(
+        self,
+        node: SinkNode,
+        plugin: PluginNode,
+        graph: Graph,
+        around: Surroundings,
+        inflight: InFlight,
+        originals: Mapping[str, str],
+    ) -> None:
+        self._node, self._plugin, self._graph = node, plugin, graph
+        self._around, self._inflight, self._originals = around, inflight, originals
+
+    @property
+    def number(self) -> int:
+        return self._node.number
+
+    def open(self) -> None:
+        """Get the sink ready for its first write."""
+        self._plugin.step("open", lambda: self._plugin.plugin.open(None))
+
+    def prepare(self, write: Write) -> tuple[list[Row], list[bytes], bytes]:
+        """The rows to write, their canonical forms, and the SHA-256 of these, each with a line feed."""
+        rows = self._inflight.rows_of(write.tokens)
+        forms = self._inflight.forms_of(write.tokens)
+        if self._changes_rows(write):
+            rows = self._changed(write, rows)
+            forms = canonical_rows(rows)
+        content = hashlib.sha256(b"\n".join(forms) + b"\n").digest()
+        return rows, forms, content
+
+    def _changes_rows(self, write: Write) -> bool:
+        by_error = self._node.error_field is not None and any(path in BY_ERROR for path, _ in write.paths)
+        return by_error or (self._node.headers_original and bool(self._originals))
+
+    def _changed(self, write: Write, rows: Sequence[Row]) -> list[Row]:
+        paths = [path for path, count in write.paths for _ in range(count)]
+        return [
+            freeze(self._with_names({**row, **self._error(token, path)}))
+            for token, path, row in zip(write.tokens, paths, rows, strict=True)
+        ]
+
+    def _error(self, token: int, path: Path) -> dict[str, Any]:
+        known = self._inflight.errors.get(token)
+        if self._node.error_field is None or path not in BY_ERROR or known is None:
+            return {}
+        node, error = known
+        facts = {
+            "node": self._graph.nodes[node].name,
+            "type": error.type,
+            "message": error.message,
+            "attempts": error.attempts,
+        }
+        return {self._node.error_field: facts}
+
+    def _with_names(self, row: dict[str, Any]) -> dict[str, Any]:
+        if not self._node.headers_original:
+            return row
+        return {self._originals.get(name, name): value for name, value in row.items()}
+
+    def deliver(self, intent: SinkIntended, rows: Sequence[Row]) -> SinkConfirmed:
+        """Write, make durable, and say so. Raises SinkError when the sink fails as a whole."""
+        started_us = self._around.clock.time_us()
+        retry = self._node.policy.retry
+        retrying = Retrying(
+            stop=stop_after_attempt(retry.attempts),
+            wait=wait_exponential(multiplier=retry.wait_s, max=retry.max_wait_s),
+            retry=retry_if_not_exception_type((SinkError, ConfigError)),
+            sleep=self._sleep,
+        )
+        try:
+            rejected, position = retrying(
+                self._plugin.call_once, lambda plugin: _write(plugin, rows, intent.key)
+            )
+        except RetryError as error:
+            raise self._failed(error.last_attempt.exception()) from error
+        except Exception as error:
+            raise self._failed(error) from error
+        duration_us = self._around.clock.time_us() - started_us
+        refused = tuple(self._refused(intent, rejection) for rejection in rejected)
+        return SinkConfirmed(intent.node, intent.intent, position, started_us, duration_us, refused)
+
+    def _sleep(self, seconds: float) -> None:
+        self._around.clock.wait(self._around.stop, seconds)
+
+    def _refused(self, intent: SinkIntended, rejection: Rejected) -> tuple[int, str, int | None]:
+        token = intent.tokens[rejection.index]
+        reason = self._around.facts.redactor.text(rejection.reason)
+        # A row that was refused once goes no further: one step, no chains.
+        paths = [path for path, count in intent.paths for _ in range(count)]
+        again = paths[rejection.index] is Path.SINK_REJECTED
+        return token, reason, None if again else self._node.on_error
+
+    def _failed(self, error: BaseException | None) -> SinkError:
+        if isinstance(error, SinkError):
+            return error
+        why = self._around.facts.redactor.text(f"{type(error).__name__}: {error}")
+        return SinkError(self._node.name, why)
+
+    def publish(self) -> ArtifactMade | None:
+        """Let the sink bring out what it has made."""
+        artifact: Artifact | None = self._plugin.finish()
+        if artifact is None:
+            return None
+        return ArtifactMade(
+            self._node.number, artifact.uri, artifact.size_bytes, artifact.sha256, artifact.rows
+        )
+
+
+def _write(plugin: Any, rows: Sequence[Row], key: str) -> tuple[Sequence[Rejected], Any]:
+    rejected = plugin.write(rows, key) or ()
+    return rejected, plugin.position()

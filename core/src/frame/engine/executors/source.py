@@ -1,0 +1,164 @@
+"""The source: rows come in, are held against their schema, and become tokens."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from frame.canonical import canonical_row, canonical_rows, digest, digests
+from frame.engine.admission import Admission
+from frame.engine.inflight import InFlight
+from frame.engine.nodes import PluginNode, Surroundings
+from frame.engine.reader import Read, Reader, reader_for
+from frame.errors import NotCanonical
+from frame.events import ErrorInfo, PayloadKind, Payloads, RowInvalid, RowsRead
+from frame.graph.model import RunSettings, SourceNode, To
+from frame.plugin.results import InvalidRow
+from frame.rows import Row, freeze
+
+
+@dataclass(slots=True)
+class _Invalid:
+    """A source row that did not fit, and what can be kept of it."""
+
+    row: Row
+    kept: bytes
+    error: ErrorInfo
+    place: str = ""
+
+
+@dataclass(slots=True)
+class _Good:
+    """Source rows that fit, one after the other."""
+
+    rows: list[Row] = field(default_factory=list)
+    forms: list[bytes] = field(default_factory=list)
+
+
+class SourceExecutor:
+    """Reads one source."""
+
+    def __init__(
+        self,
+        node: SourceNode,
+        plugin: PluginNode,
+        settings: RunSettings,
+        around: Surroundings,
+        inflight: InFlight,
+        payloads: list[Payloads],
+    ) -> None:
+        self._node, self._plugin, self._settings, self._around = node, plugin, settings, around
+        self._inflight, self._payloads = inflight, payloads
+        self._admission = Admission(node, plugin.plugin.text_values)
+        self._reader: Reader | None = None
+        self._schema_noted = False
+
+    @property
+    def originals(self) -> Mapping[str, str]:
+        """Field names as frame has them -> as the source wrote them, where these differ."""
+        return {short: name for name, short in self._admission.originals.items() if short != name}
+
+    def read(self, until_us: int | None, stop: threading.Event) -> Read:
+        """The next rows, raw."""
+        if self._reader is None:
+            self._reader = reader_for(
+                self._plugin.plugin,
+                self._settings.chunk_rows,
+                self._settings.max_latency_s,
+                self._around.clock,
+                stop,
+            )
+        return self._reader.read(until_us)
+
+    def admit(self, raw: Sequence[Any], first_row: int, first_token: int) -> list[RowsRead | RowInvalid]:
+        """Rows `first_row`, ... become tokens `first_token`, ...; their data and payloads are put in place."""
+        events: list[RowsRead | RowInvalid] = []
+        kept: list[bytes] = []
+        for part in self._parts(raw):
+            row, token = first_row + len(kept), first_token + len(kept)
+            if isinstance(part, _Good):
+                tokens = range(token, token + len(part.rows))
+                self._inflight.put(tokens, part.rows, part.forms)
+                events.append(RowsRead(row, tokens, digests(part.forms)))
+                kept += part.forms
+            else:
+                events.append(self._invalid(part, row, token))
+                kept.append(part.kept)
+        if self._settings.payloads and kept:
+            tokens = range(first_token, first_token + len(kept))
+            self._payloads.append(Payloads(PayloadKind.ROWS, 0, tokens, kept))
+        self._note_schema()
+        return events
+
+    def _invalid(self, part: _Invalid, row: int, token: int) -> RowInvalid:
+        sink = self._node.on_invalid.node if isinstance(self._node.on_invalid, To) else None
+        if sink is not None:
+            self._inflight.put((token,), (part.row,), (canonical_row(part.row),))
+            self._inflight.errors[token] = 0, part.error
+        return RowInvalid(row, token, digest(part.kept), part.error, sink, part.place)
+
+    def _parts(self, raw: Sequence[Any]) -> Iterator[_Good | _Invalid]:
+        """Runs of rows that fit, and each that doesn't, in order."""
+        readable = [row for row in raw if type(row) is not InvalidRow]
+        admitted = self._admission.admit(readable)
+        if len(readable) == len(raw) and not admitted.wrong:
+            rows = [freeze(row) for row in admitted.rows]
+            try:
+                yield _Good(rows, canonical_rows(rows))
+                return
+            except NotCanonical:
+                pass
+        yield from self._mixed(raw, dict(zip(admitted.indexes, admitted.rows, strict=True)), admitted.wrong)
+
+    def _mixed(
+        self, raw: Sequence[Any], fit: Mapping[int, Mapping[str, Any]], wrong: Mapping[int, str]
+    ) -> Iterator[_Good | _Invalid]:
+        good = _Good()
+        number = -1
+        for row in raw:
+            if type(row) is InvalidRow:
+                part: _Good | _Invalid = self._unreadable(row)
+            else:
+                number += 1
+                part = _one(row, fit.get(number), wrong.get(number, ""))
+            if isinstance(part, _Good):
+                good.rows += part.rows
+                good.forms += part.forms
+                continue
+            if good.rows:
+                yield good
+                good = _Good()
+            yield part
+        if good.rows:
+            yield good
+
+    def _unreadable(self, row: InvalidRow) -> _Invalid:
+        text = row.raw.decode("utf-8", errors="backslashreplace")
+        reason = self._around.facts.redactor.text(row.reason)
+        return _Invalid(freeze({"_raw": text}), row.raw, ErrorInfo("InvalidRow", reason), row.place)
+
+    def _note_schema(self) -> None:
+        if self._schema_noted:
+            return
+        self._schema_noted = True
+        if self._admission.observed is not None:
+            self._around.note("schema_observed", 0, fields=self._admission.observed)
+        if self._admission.originals:
+            self._around.note("names_normalized", 0, names=self._admission.originals)
+
+
+def _one(raw: Mapping[str, Any], fit: Mapping[str, Any] | None, why: str) -> _Good | _Invalid:
+    """One row by itself: good, or wrong by its schema or because it has no canonical form."""
+    if fit is not None:
+        row = freeze(fit)
+        try:
+            return _Good([row], [canonical_row(row)])
+        except NotCanonical as error:
+            why = str(error)
+    kind = "NotCanonical" if fit is not None else "InvalidRow"
+    try:
+        row = freeze(raw)
+        return _Invalid(row, canonical_row(row), ErrorInfo(kind, why))
+    except NotCanonical:
+        shown = repr(dict(raw)).encode("utf-8", errors="backslashreplace")
+        return _Invalid(freeze({"_raw": shown.decode()}), shown, ErrorInfo(kind, why))

@@ -1,0 +1,164 @@
+"""Transforms: one row in, one result out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import is_
+from typing import Any
+
+from frame.canonical import canonical_rows, digests
+from frame.engine.executors.base import Executor, as_row, fail, late_failure, uncanonical, wrong_result
+from frame.engine.failures import Failure
+from frame.engine.inflight import InFlight
+from frame.engine.nodes import PluginNode, Results, Surroundings
+from frame.errors import NotCanonical, WrongType
+from frame.events import ErrorInfo, Event, Expanded, PayloadKind, Payloads
+from frame.graph.model import TransformNode
+from frame.plugin.protocols import RECOMPUTABLE
+from frame.plugin.results import Drop, Expand
+from frame.rows import Row, freeze
+from frame.scheduler.work import Process, Processed
+
+MAY_RETURN = "a row (a mapping), Expand, Drop or Fail"
+_ROWS: frozenset[type] = frozenset({dict, Row})
+
+TypeCheck = Callable[[Sequence[Row]], WrongType | None]
+"""The first row that does not have the types which its plugin declares, as an error; None if all have."""
+
+
+class TransformExecutor(Executor):
+    """Calls one transform."""
+
+    def __init__(
+        self,
+        node: TransformNode,
+        plugin: PluginNode,
+        check_types: TypeCheck,
+        around: Surroundings,
+        inflight: InFlight,
+        payloads: list[Payloads],
+    ) -> None:
+        super().__init__(around, inflight, payloads)
+        self._node, self._plugin, self._check_types = node, plugin, check_types
+        self._keep_outputs = plugin.ref.determinism not in RECOMPUTABLE
+        self._children: dict[int, tuple[list[Row], list[bytes]]] = {}
+
+    def run(self, work: Process) -> Processed:
+        rows = self.inflight.rows_of(work.tokens)
+        started_us = self.around.clock.time_us()
+        results = self._plugin.visit_all(work.tokens, rows, work.visit)
+        answer = Processed(
+            started_us=started_us,
+            duration_us=self.around.clock.time_us() - started_us,
+            attempts=results.attempts,
+            attempts_of=results.attempts_of,
+        )
+        if not self._all_rows(work, rows, results.values, answer):
+            self._one_by_one(work, rows, results, answer)
+        self._keep(work, answer)
+        return answer
+
+    def _all_rows(self, work: Process, rows: Sequence[Row], values: Sequence[Any], answer: Processed) -> bool:
+        """Take the results as they are if every one is a good row; the way of nearly every chunk."""
+        if not _ROWS.issuperset(set(map(type, values))):
+            return False
+        made = [freeze(value) for value in values]
+        if self._check_types(made) is not None:
+            return False
+        answer.done = work.tokens
+        if all(map(is_, made, rows)):
+            return True
+        try:
+            forms = canonical_rows(made)
+        except NotCanonical:
+            return False
+        self.inflight.put(work.tokens, made, forms)
+        answer.digests = digests(forms)
+        return True
+
+    def _one_by_one(self, work: Process, rows: Sequence[Row], results: Results, answer: Processed) -> None:
+        done: list[int] = []
+        made: list[Row] = []
+        forms: list[bytes] = []
+        for token, row, value in zip(work.tokens, rows, results.values, strict=True):
+            try:
+                outcome = self._read(token, value, answer)
+            except NotCanonical as error:
+                outcome = uncanonical(error)
+            except WrongType as error:
+                outcome = ErrorInfo("WrongType", str(error))
+            if isinstance(outcome, ErrorInfo):
+                self._fail(work, token, row, value, outcome, answer)
+            elif outcome is not None:
+                done.append(token)
+                made.append(outcome[0])
+                forms.append(outcome[1])
+        answer.done, answer.digests = done, digests(forms)
+        self.inflight.put(done, made, forms)
+
+    def _read(self, token: int, value: Any, answer: Processed) -> tuple[Row, bytes] | ErrorInfo | None:
+        """The row that `value` is, an error, or None for a token whose way ends here."""
+        match value:
+            case Failure():
+                return value.info
+            case Expand():
+                return self._expand(token, value, answer)
+            case Drop():
+                answer.dropped.append((token, self.around.facts.redactor.text(value.reason)))
+                return None
+            case Mapping():
+                return self._checked(as_row(value))
+        return wrong_result("process()", value, MAY_RETURN)
+
+    def _expand(self, token: int, value: Expand, answer: Processed) -> ErrorInfo | None:
+        if not getattr(self._plugin.plugin, "expands", False):
+            return ErrorInfo(
+                "WrongResult", "process() returned Expand, but its class does not say `expands = True`"
+            )
+        children = [self._checked(as_row(row)) for row in value.rows]
+        if not children:
+            answer.dropped.append((token, "expanded to no rows"))
+            return None
+        rows, forms = [row for row, _ in children], [form for _, form in children]
+        self._children[token] = rows, forms
+        answer.expanded.append((token, len(rows), digests(forms)))
+        return None
+
+    def _checked(self, made: tuple[Row, bytes]) -> tuple[Row, bytes]:
+        error = self._check_types([made[0]])
+        if error is not None:
+            raise error
+        return made
+
+    def _fail(
+        self, work: Process, token: int, row: Row, value: Any, error: ErrorInfo, answer: Processed
+    ) -> None:
+        if not isinstance(value, Failure):
+            attempt = answer.attempts_of.get(token, 0)
+            answer.attempts.append(
+                late_failure(
+                    work.node, work.visit, token, attempt, error, answer.started_us, answer.duration_us
+                )
+            )
+        answer.failed.append(fail(self._node.on_error, token, error, row))
+
+    def _keep(self, work: Process, answer: Processed) -> None:
+        """Keep the calls that were made, and outputs that nobody could make again."""
+        log = self._plugin.take_log()
+        answer.calls = log.calls
+        if log.bodies:
+            bodies = Payloads(PayloadKind.CALLS, work.node, list(log.bodies), list(log.bodies.values()))
+            self.payloads.append(bodies)
+        if self._keep_outputs and answer.done:
+            forms = self.inflight.forms_of(answer.done)
+            self.payloads.append(
+                Payloads(PayloadKind.OUTPUTS, work.node, answer.done, forms, visit=work.visit)
+            )
+
+    def adopt(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, Expanded):
+                rows, forms = self._children.pop(event.parent)
+                self.inflight.put(event.children, rows, forms)
+                if self._keep_outputs:
+                    self.payloads.append(
+                        Payloads(PayloadKind.OUTPUTS, event.node, event.children, forms, visit=event.visit)
+                    )

@@ -1,0 +1,58 @@
+"""From what a user hands in (a path, a pipeline built in code) to a graph that can run."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from frame.config.load import LoadedPipeline, from_code, load
+from frame.config.models import PipelineConfig
+from frame.engine.redaction import Redactor
+from frame.graph.compile import compile_graph
+from frame.graph.model import Graph
+from frame.operations.fingerprints import fingerprinter
+from frame.plugin.registry import Registry
+
+Pipeline = str | os.PathLike[str] | PipelineConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A pipeline that is ready to run. `audit_url`: where its record is kept unless somebody says otherwise."""
+
+    loaded: LoadedPipeline
+    graph: Graph
+    redactor: Redactor
+    audit_url: str
+
+
+def compile_pipeline(
+    pipeline: Pipeline, registry: Registry | None = None, environ: Mapping[str, str] | None = None
+) -> Compiled:
+    """The pipeline, checked from end to end. Raises ConfigError or PluginError; nothing is opened or touched."""
+    loaded = from_code(pipeline) if isinstance(pipeline, PipelineConfig) else load(pipeline, environ)
+    revealed: list[str] = []
+
+    def read_secret(name: str) -> str:
+        revealed.append(loaded.environ[name])
+        return revealed[-1]
+
+    graph = compile_graph(
+        loaded.config,
+        registry or Registry.discover(),
+        loaded.positions,
+        secrets=read_secret,
+        fingerprint=fingerprinter(loaded.folder / ".frame"),
+    )
+    return Compiled(loaded, graph, Redactor(revealed), _audit_url(loaded))
+
+
+def _audit_url(loaded: LoadedPipeline) -> str:
+    """The URL in the file, with a relative SQLite path taken from the file's folder; else a file beside it."""
+    url = loaded.config.audit.url
+    if url is None:
+        return f"sqlite:///{(loaded.folder / '.frame' / 'audit.db').resolve()}"
+    path = url.removeprefix("sqlite:///")
+    if path == url or Path(path).is_absolute():
+        return url
+    return f"sqlite:///{(loaded.folder / path).resolve()}"
