@@ -118,8 +118,8 @@ def test_one_moment_is_one_key_in_whatever_zone_it_is_written():
 
 
 def test_groups_of_several_keys_and_fields():
-    stats = GroupStats(
-        GroupStats.Config(by=["a", "b"], of=["n", "m"], stats=["sum"], quantiles=[0.125, 1], rows_as="size")
+    config = GroupStats.Config(
+        by=["a", "b"], of=["n", "m"], stats=["sum"], quantiles=[0.125, 1], rows_as="size"
     )
     rows = [
         {"a": "x", "b": 2, "n": 1, "m": 10},
@@ -127,10 +127,11 @@ def test_groups_of_several_keys_and_fields():
         {"a": "x", "b": 2, "n": 3, "m": None},
     ]
 
-    assert flushed(stats, rows) == [
-        {"a": "x", "b": 1, "size": 1, "n_sum": 2, "n_p12_5": 2.0, "n_p100": 2.0, "m_sum": 20, "m_p12_5": 20.0, "m_p100": 20.0},
-        {"a": "x", "b": 2, "size": 2, "n_sum": 4, "n_p12_5": 1.25, "n_p100": 3.0, "m_sum": 10, "m_p12_5": 10.0, "m_p100": 10.0},
-    ]  # fmt: skip
+    names = ["a", "b", "size", "n_sum", "n_p12_5", "n_p100", "m_sum", "m_p12_5", "m_p100"]
+    assert flushed(GroupStats(config), rows) == [
+        dict(zip(names, ["x", 1, 1, 2, 2.0, 2.0, 20, 20.0, 20.0], strict=True)),
+        dict(zip(names, ["x", 2, 2, 4, 1.25, 3.0, 10, 10.0, 10.0], strict=True)),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -297,7 +298,9 @@ def test_windows_come_in_order_with_their_groups():
     ]
 
 
-@pytest.mark.parametrize("at", [None, "2013-01-01T12:00:00Z", date(2013, 1, 1), datetime(2013, 1, 1)])  # noqa: DTZ001
+@pytest.mark.parametrize(
+    "at", [None, "2013-01-01T12:00:00Z", date(2013, 1, 1), moment("2013-01-01T00:00:00")]
+)
 def test_a_row_without_a_moment_fails(at):
     window = Window(Window.Config(time="at", size="1h"))
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from frame.errors import MissingField
 from frame.plugin import FieldType, Schema, parse_field_type
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 ANY = parse_field_type("any")
 
@@ -35,6 +35,14 @@ def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 FieldNames = Annotated[tuple[FieldName, ...], AfterValidator(_check_distinct)]
 """An option that takes a list of different fields."""
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+OneOrMore = Annotated[FieldNames, BeforeValidator(_listed)]
+"""An option that takes one field, or a list of different fields."""
 
 _NAMES: dict[type, str] = {
     type(None): "null",

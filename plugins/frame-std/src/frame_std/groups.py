@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from frame.errors import WrongType
 from frame.plugin import FieldType, PluginConfig, Schema
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from frame_std.field_stats import (
     LARGEST_EXPONENT,
@@ -20,12 +20,8 @@ from frame_std.field_stats import (
     quantile,
     total,
 )
-from frame_std.fields import FieldNames, missing, reader, type_in, type_name
+from frame_std.fields import OneOrMore, missing, reader, type_in, type_name
 from frame_std.keys import Key, key_of, scalar, sorting
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 def _distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -40,10 +36,10 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 class StatsConfig(PluginConfig):
     """The options of every plugin that tells statistics by groups."""
 
-    by: Annotated[FieldNames, BeforeValidator(_listed)] = Field(
+    by: OneOrMore = Field(
         default=(), description="The fields whose values make a group; default: all rows are one group."
     )
-    of: Annotated[FieldNames, BeforeValidator(_listed)] = Field(
+    of: OneOrMore = Field(
         default=(), description="The number fields to tell about (int, float, decimal; nulls are left out)."
     )
     stats: Annotated[tuple[Stat, ...], AfterValidator(_distinct)] = Field(

@@ -1,18 +1,14 @@
 """The aggregation `collect`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 from frame.plugin import Aggregation, Context, Determinism, FieldType, PluginConfig, Schema
 from frame.rows import Row
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from frame_std.fields import FieldName, FieldNames, missing, reader, type_in, wanting
+from frame_std.fields import FieldName, OneOrMore, missing, reader, type_in, wanting
 from frame_std.keys import Key, key_of, scalar, sorting
-
-
-def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
 
 
 class Collect(Aggregation):
@@ -34,7 +30,7 @@ class Collect(Aggregation):
     determinism = Determinism.DETERMINISTIC
 
     class Config(PluginConfig):
-        by: Annotated[FieldNames, BeforeValidator(_listed)] = Field(
+        by: OneOrMore = Field(
             default=(), description="The fields whose values make a group; default: all rows are one group."
         )
         of: FieldName | None = Field(
