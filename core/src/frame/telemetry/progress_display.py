@@ -12,8 +12,8 @@ from frame.telemetry.listeners import Listener, RunInfo
 from frame.telemetry.progress import ProgressState
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.live import Live
-    from rich.table import Table
 
 SCHEMA_VERSION = 1
 EVERY_US = 1_000_000
@@ -103,8 +103,9 @@ class TableProgress:
             self._live.stop()
             self._live = None
 
-    def table(self) -> "Table":
+    def table(self) -> "Group":
         """The newest state, drawn."""
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
@@ -113,16 +114,14 @@ class TableProgress:
         for title in ("node", "in", "out", "failed", "held"):
             table.add_column(title, justify="left" if title == "node" else "right")
         if state is None:
-            return table
-        table.title = Text(headline(state, self._clock.time_us()))
-        table.title_justify = "left"
+            return Group()
         for node in state.info.nodes:
             counts = state.at(node.number)
             numbers = (counts.entered, counts.left, counts.failed, counts.held)
             cells = [Text(f"{number:,}" if number else "·") for number in numbers]
             cells[2].stylize("red" if counts.failed else "")
             table.add_row(Text(node.name), *cells)
-        return table
+        return Group(Text(headline(state, self._clock.time_us()), overflow="ellipsis", no_wrap=True), table)
 
 
 def headline(state: ProgressState, now_us: int) -> str:
