@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from frame.config.fields import FileModel, Finding, show
-from frame.config.models import (
+from frame.config.nodes import (
     KIND_KEYS,
     AggregationConfig,
     CoalesceConfig,

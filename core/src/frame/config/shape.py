@@ -9,7 +9,8 @@ from pydantic import Tag
 from pydantic.fields import FieldInfo
 
 from frame.config.fields import FileModel
-from frame.config.models import AGGREGATION, COALESCE, FORK, GATE, LOOP, ONE, TRANSFORM, PipelineConfig
+from frame.config.models import PipelineConfig
+from frame.config.nodes import AGGREGATION, COALESCE, FORK, GATE, LOOP, ONE, TRANSFORM
 from frame.config.policies import CLAUSES, ONE_TARGET
 
 TAGS = frozenset({TRANSFORM, GATE, AGGREGATION, COALESCE, ONE, FORK, LOOP, ONE_TARGET, CLAUSES})
@@ -21,7 +22,7 @@ Keys = dict[str, FieldInfo]
 
 
 def keys_of(model: type[FileModel]) -> Keys:
-    """The keys of `model` as the file writes them: what it is, what is its own, what it shares with others."""
+    """The keys of `model` as the file writes them: what it is, its own, then what it shares."""
     own = get_annotations(model)
 
     def rank(item: tuple[str, FieldInfo]) -> int:
