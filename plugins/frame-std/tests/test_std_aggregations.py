@@ -57,6 +57,7 @@ def told(values, **options):
         ([Decimal(1), 2], {"sum": Decimal(3)}),
         ([Decimal("0.5"), 0.25], {"sum": 0.75}),
         ([-0.0], {"sum": 0.0, "min": 0.0}),
+        ([1e16, 1e16 + 2, 1e16 + 2], {"stddev": pytest.approx(math.sqrt(4 / 3), rel=1e-15)}),
         ([10**400, 10**400 + 2], {"sum": 2 * 10**400 + 2, "stddev_pop": 1.0}),
     ],
 )  # fmt: skip
