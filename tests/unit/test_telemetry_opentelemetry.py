@@ -31,7 +31,7 @@ from frame.events import (
 )
 from frame.graph.model import NodeKind
 from frame.telemetry.digests import digest_before
-from frame.telemetry.environment import listeners_from_environment
+from frame.telemetry.environment import Exported, Signal, listener_from_environment
 from frame.telemetry.listeners import Listener, NodeInfo, RunInfo
 from frame.telemetry.metrics import MetricsListener
 from frame.telemetry.spans import MOST_DETAILS, SpanListener
@@ -294,8 +294,9 @@ def test_a_collector_receives_spans_and_metrics_when_only_its_address_is_known(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", "none")
 
-    for listener in listeners_from_environment("0.1.0"):
-        tell(listener, *EVENTS)
+    listener = listener_from_environment("0.1.0")
+    assert listener is not None
+    tell(listener, *EVENTS)
 
     bodies = dict(received)
     assert set(bodies) == {"/v1/traces", "/v1/metrics"}
@@ -320,25 +321,38 @@ ENVIRONMENTS: list[tuple[dict[str, str], list[type]]] = [
 
 @pytest.mark.parametrize(("environ", "listeners"), ENVIRONMENTS)
 def test_the_environment_says_who_listens(environ: dict[str, str], listeners: list[type]) -> None:
-    provided = listeners_from_environment("0.1.0", environ)
+    exported = listener_from_environment("0.1.0", environ)
 
-    assert [type(each._listener) for each in provided] == listeners  # type: ignore[attr-defined]
+    assert [type(signal.listener) for signal in (exported.signals if exported else ())] == listeners
 
 
 def test_an_exporter_that_does_not_exist_is_said_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        provided = listeners_from_environment("0.1.0", {"OTEL_TRACES_EXPORTER": "zipkin"})
+        exported = listener_from_environment("0.1.0", {"OTEL_TRACES_EXPORTER": "zipkin"})
 
-    assert provided == ()
+    assert exported is None
     assert "there is no exporter 'zipkin'; there are console, otlp" in caplog.text
+
+
+def test_a_collector_that_does_not_answer_holds_no_run_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("frame.telemetry.environment.PATIENCE_S", 0.05)
+    answer = threading.Event()
+    slow = Exported([Signal(SpanListener(TracerProvider().get_tracer("test")), answer.wait)] * 2)
+
+    tell(slow, *EVENTS)
+    answer.set()
+
+    assert "telemetry could not all be sent" in caplog.text
 
 
 def test_console_spans_go_to_stderr() -> None:
     script = """
-from frame.telemetry.environment import listeners_from_environment
+from frame.telemetry.environment import listener_from_environment
 from frame.telemetry.listeners import RunInfo
 from frame.events import RunStatus
-(listener,) = listeners_from_environment("0.1.0")
+listener = listener_from_environment("0.1.0")
 listener.run_started(RunInfo("0190", "demo", 0, ()))
 listener.run_finished(RunStatus.EMPTY, 1)
 """
@@ -356,12 +370,13 @@ def test_nothing_of_opentelemetry_or_rich_is_imported_when_nothing_asks_for_it()
     script = """
 import io, sys
 from frame.clock import SystemClock
-from frame.telemetry.environment import listeners_from_environment
+from frame.telemetry.environment import listener_from_environment
 from frame.telemetry.listeners import Audience, RunInfo
 from frame.telemetry.progress_display import display
 from frame.events import Chunk, RunStatus
 progress = display(SystemClock(), err=io.StringIO())
-audience = Audience([*listeners_from_environment("0.1.0"), progress], SystemClock())
+assert listener_from_environment("0.1.0") is None
+audience = Audience([progress], SystemClock())
 audience.run_started(RunInfo("0190", "demo", 0, ()))
 audience.committed(Chunk(0, 0, ()))
 audience.run_finished(RunStatus.EMPTY)

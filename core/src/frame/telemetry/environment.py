@@ -13,7 +13,10 @@ import importlib.util
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from frame.events import Chunk, RunStatus
@@ -25,22 +28,25 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
 _log = logging.getLogger("frame.telemetry")
+PATIENCE_S = 5
+"""How long the end of a run waits for a collector that does not answer; the SDK alone would wait for ten or more."""
+
 _KNOWN = ("console", "otlp")
 
 
-def listeners_from_environment(version: str, environ: Mapping[str, str] = os.environ) -> tuple[Listener, ...]:
-    """The listeners that the environment asks for. `version`: of frame, for the resource that spans come from."""
+def listener_from_environment(version: str, environ: Mapping[str, str] = os.environ) -> "Exported | None":
+    """The listener that the environment asks for. `version`: of frame, for the resource that spans come from."""
     if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return ()
+        return None
     traces, metrics = wanted("TRACES", environ), wanted("METRICS", environ)
     if not traces and not metrics:
-        return ()
+        return None
     if not _importable("opentelemetry.sdk"):
         _log.warning("OTEL_* asks for telemetry, which needs: pip install 'frame-core[telemetry]'")
-        return ()
+        return None
     resource = _resource(version, environ)
     asked = ((traces, _spans), (metrics, _metrics))
-    return tuple(build(exporters, resource) for exporters, build in asked if exporters)
+    return Exported([build(exporters, resource) for exporters, build in asked if exporters])
 
 
 def wanted(signal: str, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -63,26 +69,42 @@ def wanted(signal: str, environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name in asked if name in _KNOWN and not _missing(name))
 
 
-class Provided:
-    """A listener together with the provider that has to be emptied and shut when the run is over."""
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A listener, and what sends the rest of what it made and ends its provider."""
 
-    def __init__(self, listener: Listener, shut: Callable[[], object]) -> None:
-        self._listener, self._shut = listener, shut
+    listener: Listener
+    shut: Callable[[], object]
+
+
+class Exported:
+    """Everything that is exported of a run, as one listener."""
+
+    def __init__(self, signals: Sequence[Signal]) -> None:
+        self.signals = tuple(signals)
 
     def run_started(self, info: RunInfo) -> None:
         """Pass it on."""
-        self._listener.run_started(info)
+        for signal in self.signals:
+            signal.listener.run_started(info)
 
     def committed(self, chunk: Chunk, took_us: int) -> None:
         """Pass it on."""
-        self._listener.committed(chunk, took_us)
+        for signal in self.signals:
+            signal.listener.committed(chunk, took_us)
 
     def run_finished(self, status: RunStatus, at_us: int) -> None:
-        """Pass it on, and send what has not been sent."""
-        try:
-            self._listener.run_finished(status, at_us)
-        finally:
-            self._shut()
+        """Pass it on, and send what has not been sent, for as long as a user would wait for it."""
+        for signal in self.signals:
+            signal.listener.run_finished(status, at_us)
+        sending = [threading.Thread(target=signal.shut, daemon=True) for signal in self.signals]
+        for thread in sending:
+            thread.start()
+        give_up_s = time.monotonic() + PATIENCE_S
+        for thread in sending:
+            thread.join(max(0, give_up_s - time.monotonic()))
+        if any(thread.is_alive() for thread in sending):
+            _log.warning("telemetry could not all be sent within %s s; the record has it", PATIENCE_S)
 
 
 def _missing(exporter: str) -> bool:
@@ -106,11 +128,11 @@ def _resource(version: str, environ: Mapping[str, str]) -> "Resource":
     return Resource.create({"service.version": version} | ({} if named else {"service.name": "frame"}))
 
 
-def _spans(exporters: tuple[str, ...], resource: "Resource") -> Listener:
+def _spans(exporters: tuple[str, ...], resource: "Resource") -> Signal:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 
-    provider = TracerProvider(resource=resource)
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     for name in exporters:
         if name == "console":
             provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
@@ -118,10 +140,10 @@ def _spans(exporters: tuple[str, ...], resource: "Resource") -> Listener:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
             provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Provided(SpanListener(provider.get_tracer("frame")), provider.shutdown)
+    return Signal(SpanListener(provider.get_tracer("frame")), provider.shutdown)
 
 
-def _metrics(exporters: tuple[str, ...], resource: "Resource") -> Listener:
+def _metrics(exporters: tuple[str, ...], resource: "Resource") -> Signal:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
 
@@ -133,5 +155,5 @@ def _metrics(exporters: tuple[str, ...], resource: "Resource") -> Listener:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
             readers.append(PeriodicExportingMetricReader(OTLPMetricExporter()))
-    provider = MeterProvider(readers, resource)
-    return Provided(MetricsListener(provider.get_meter("frame")), provider.shutdown)
+    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    return Signal(MetricsListener(provider.get_meter("frame")), provider.shutdown)

@@ -6,7 +6,7 @@ most a hundred a chunk. Row values and error messages never leave the record: a 
 digest of its row, and the type of the error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ MOST_DETAILS = 100
 """Spans of failed visits and flushed batches a chunk; a chunk span says how many more there were."""
 
 _BAD_ENDS = (RunStatus.FAILED, RunStatus.CRASHED)
+Facts = dict[str, str | int]
 Detail = AttemptFailed | BatchAttemptFailed | BatchFlushed
 
 
@@ -42,12 +43,14 @@ class SpanListener:
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
         self._info: RunInfo | None = None
+        self._about: dict[int, Facts] = {}
         self._run: Span | None = None
 
     def run_started(self, info: RunInfo) -> None:
         """Begin the run's span."""
         attributes = {"run.id": info.run_id, "pipeline.name": info.pipeline}
         self._info = info
+        self._about = {node.number: _about(info, node) for node in info.nodes}
         self._run = self._tracer.start_span("run", start_time=info.started_us * 1000, attributes=attributes)
 
     def committed(self, chunk: Chunk, took_us: int) -> None:
@@ -55,16 +58,16 @@ class SpanListener:
         if self._info is None or self._run is None or not self._run.is_recording():
             return
         details = [i for i, event in enumerate(chunk.events) if isinstance(event, Detail)]
-        attributes: dict[str, str | int] = {"run.id": self._info.run_id, "chunk.number": chunk.number}
+        attributes: Facts = {"run.id": self._info.run_id, "chunk.number": chunk.number}
         if len(details) > MOST_DETAILS:
             attributes["details.left_out"] = len(details) - MOST_DETAILS
         start_time, end_time = chunk.opened_us * 1000, (chunk.opened_us + took_us) * 1000
         span = self._tracer.start_span(
             "chunk", _inside(self._run), start_time=start_time, attributes=attributes
         )
-        nodes = self._nodes(chunk.events, _inside(span), self._info)
+        nodes = self._nodes(chunk.events, _inside(span))
         for index in details[:MOST_DETAILS]:
-            self._detail(chunk.events, index, nodes, self._info)
+            self._detail(chunk.events, index, nodes)
         span.end(end_time)
 
     def run_finished(self, status: RunStatus, at_us: int) -> None:
@@ -75,12 +78,15 @@ class SpanListener:
                 _mark_failed(self._run)
             self._run.end(at_us * 1000)
 
-    def _nodes(self, events: Sequence[Event], parent: "Context", info: RunInfo) -> dict[int, "Context"]:
+    def _nodes(self, events: Sequence[Event], parent: "Context") -> dict[int, "Context"]:
         """A span for each node that worked, ended; node -> the context of what happened inside it."""
         contexts = {}
         for number, work in work_of(events).items():
-            attributes = _about(info, info.nodes[number])
-            attributes |= {"node.visits": work.visits, "node.failures": work.failed}
+            attributes = {
+                **self._about[number],
+                "node.visits": work.visits,
+                "node.failures": work.failed,
+            }
             span = self._tracer.start_span(
                 "node", parent, start_time=work.begins_us * 1000, attributes=attributes
             )
@@ -88,13 +94,11 @@ class SpanListener:
             contexts[number] = _inside(span)
         return contexts
 
-    def _detail(
-        self, events: Sequence[Event], index: int, nodes: dict[int, "Context"], info: RunInfo
-    ) -> None:
+    def _detail(self, events: Sequence[Event], index: int, nodes: Mapping[int, "Context"]) -> None:
         event = events[index]
         assert isinstance(event, Detail)
         name = "visit" if isinstance(event, AttemptFailed) else "batch"
-        attributes = _about(info, info.nodes[event.node]) | _facts(event)
+        attributes = self._about[event.node] | _facts(event)
         if isinstance(event, AttemptFailed):
             digest = digest_before(events, index, event.token)
             attributes |= {"input.hash": digest.hex()} if digest else {}
@@ -125,17 +129,17 @@ def work_of(events: Sequence[Event]) -> dict[int, Work]:
     return work
 
 
-def _about(info: RunInfo, node: NodeInfo) -> dict[str, str | int]:
-    about: dict[str, str | int] = {"run.id": info.run_id, "node.name": node.name, "node.kind": str(node.kind)}
+def _about(info: RunInfo, node: NodeInfo) -> Facts:
+    about: Facts = {"run.id": info.run_id, "node.name": node.name, "node.kind": str(node.kind)}
     if node.plugin:
         about |= {"plugin.name": node.plugin, "plugin.version": node.version}
     return about
 
 
-def _facts(event: Detail) -> dict[str, str | int]:
+def _facts(event: Detail) -> Facts:
     match event:
         case AttemptFailed(token=token, visit=visit, attempt=attempt, status=status, error=error):
-            facts: dict[str, str | int] = {"token.id": token, "visit": visit, "attempt": attempt}
+            facts: Facts = {"token.id": token, "visit": visit, "attempt": attempt}
             return facts | _failure(status, error.type)
         case BatchAttemptFailed(batch=batch, attempt=attempt, status=status, error=error):
             return {"batch.id": batch, "attempt": attempt, **_failure(status, error.type)}
@@ -143,7 +147,7 @@ def _facts(event: Detail) -> dict[str, str | int]:
             return {"batch.id": batch, "batch.size": members, "batch.trigger": str(trigger)}
 
 
-def _failure(status: VisitStatus, error_type: str) -> dict[str, str | int]:
+def _failure(status: VisitStatus, error_type: str) -> Facts:
     return {"status": str(status), "error.type": error_type}
 
 
