@@ -146,6 +146,18 @@ def test_a_class_may_be_offered_itself_and_may_have_its_name_from_a_base(install
     assert "frame_beta.clean" in sys.modules
 
 
+def test_a_class_that_extends_an_imported_one_of_its_own_name_is_found(install: Install) -> None:
+    extends = """
+        from {module}.base import Clean
+
+        class Clean(Clean):
+            pass
+    """
+    install("acme-tools", "acme", base=CLEAN, clean=extends)
+
+    assert Registry.discover().find(Kind.TRANSFORM, "clean").plugin.__module__ == "frame_acme.clean"
+
+
 def test_two_packages_with_one_name_conflict_only_where_the_short_name_is_used(install: Install) -> None:
     install("acme-tools", "acme")
     install("beta-tools", "beta")

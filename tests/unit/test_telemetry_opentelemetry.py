@@ -130,6 +130,14 @@ def test_spans_have_the_times_of_their_events() -> None:
     assert times("batch") == [(420, 450)]
 
 
+def test_a_nodes_span_covers_its_events_in_whatever_order_they_were_recorded() -> None:
+    late, early = (Visited(1, 0, [n], None, START + at, 50) for n, at in ((0, 400), (1, 100)))
+
+    node = next(span for span in spans_of(late, early) if span.name == "node")
+
+    assert (node.start_time, node.end_time) == ((START + 100) * 1000, (START + 450) * 1000)
+
+
 def test_spans_say_who_and_what_and_never_what_was_in_a_row() -> None:
     spans = spans_of(*EVENTS)
 
