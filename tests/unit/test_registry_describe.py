@@ -41,7 +41,16 @@ class Letter(Sink):
 
 
 class Tag(Transform):
-    """Add `tag`."""
+    """Add `tag`.
+
+    >>> Tag(Tag.Config()).process({"id": 1}, context=None)
+    {'id': 1, 'tag': 'new'}
+
+    It takes the place of one that is there.
+
+    >>> Tag(Tag.Config(tag="old")).process({"tag": 1}, context=None)
+    {'tag': 'old'}
+    """
 
     name = "tag"
     determinism = Determinism.DETERMINISTIC
@@ -153,6 +162,18 @@ From the distribution `some-plugins`.
 ### `tag`
 
 Add `tag`.
+
+```pycon
+>>> Tag(Tag.Config()).process({"id": 1}, context=None)
+{'id': 1, 'tag': 'new'}
+```
+
+It takes the place of one that is there.
+
+```pycon
+>>> Tag(Tag.Config(tag="old")).process({"tag": 1}, context=None)
+{'tag': 'old'}
+```
 
 Qualified name: `local.tag`. Determinism: `deterministic`.
 

@@ -22,7 +22,7 @@ def plugin_section(plugin: Description) -> Iterator[str]:
     """The lines of one plugin's section, the last of them empty."""
     yield from (f"### `{plugin.name}`", "", plugin.summary, "")
     if plugin.text:
-        yield from (plugin.text, "")
+        yield from (*_fenced(plugin.text), "")
     yield f"Qualified name: `{plugin.qualified}`. Determinism: `{plugin.determinism}`."
     if plugin.delivery:
         yield f"Delivery: `{plugin.delivery}`."
@@ -33,6 +33,19 @@ def plugin_section(plugin: Description) -> Iterator[str]:
     yield from ("| option | type | default | meaning |", "|---|---|---|---|")
     yield from _rows(plugin.options, "")
     yield ""
+
+
+def _fenced(text: str) -> Iterator[str]:
+    """The lines of `text`, with its interactive examples as code."""
+    inside = False
+    for line in text.splitlines():
+        begins, ends = not inside and line.startswith(">>>"), inside and not line.strip()
+        if begins or ends:
+            inside = begins
+            yield "```pycon" if begins else "```"
+        yield line
+    if inside:
+        yield "```"
 
 
 def _rows(options: Sequence[Option], prefix: str) -> Iterator[str]:
