@@ -211,7 +211,11 @@ def confirmed(draw: st.DrawFn, events: Sequence[ev.Event]) -> list[ev.Event]:
     done = list(events)
     for event in events:
         if isinstance(event, ev.SinkIntended) and draw(st.booleans()):
-            rejected = draw(st.lists(st.tuples(numbers, texts, st.none() | nodes), max_size=3))
+            rejected = draw(
+                st.lists(
+                    st.tuples(numbers, texts, st.none() | nodes), max_size=3, unique_by=lambda one: one[0]
+                )
+            )
             times_us = draw(times), draw(times)
             place = draw(st.integers(done.index(event) + 1, len(done)))
             done.insert(

@@ -1,7 +1,7 @@
 """Conservation: every token of a run that ended well has come into being once and ended once (CONTRACTS G1).
 
-The record is folded with one byte a token. Outcomes are packed by chunk, so no constraint of the database could
-see a second end; this fold can.
+The record is folded with one byte a token. Outcomes are packed by chunk, so no constraint of the database
+could see a second end; this fold can.
 """
 
 from collections import Counter
@@ -35,25 +35,17 @@ from frame.events import (
     Tokens,
 )
 
-KINDS = frozenset(
-    {
-        "rows_read",
-        "row_invalid",
-        "failed",
-        "dropped",
-        "expanded",
-        "routed",
-        "buffered",
-        "batch_flushed",
-        "batch_failed",
-        "merged",
-        "merge_failed",
-        "merge_late",
-        "sink_intended",
-        "abandoned",
-    }
+_MOVES = (RouteMode.CONTINUE, RouteMode.ROUTE, RouteMode.LOOP, RouteMode.ERROR)
+_BEARING = (
+    "rows_read row_invalid failed dropped expanded routed buffered batch_flushed batch_failed merged merge_failed "
+    "merge_late sink_intended abandoned"
+).split()
+_COUNTS = schema.segments.c.kind.in_(_BEARING) & (
+    schema.segments.c.mode.is_(None)
+    | schema.segments.c.mode.not_in([mode.value for mode in _MOVES])
+    | (schema.segments.c.reached_limit == 1)
 )
-"""The segments that begin or end tokens."""
+"""The segments that begin or end tokens; a gate that merely moves them along does neither."""
 
 BORN, ENDED = 1, 2
 
@@ -91,18 +83,16 @@ class Ledger:
         self.tokens += len(tokens)
 
     def end(self, tokens: Tokens, path: Path) -> None:
-        if isinstance(tokens, range) and tokens and tokens.stop <= len(self.states):
-            if self.states.count(BORN, tokens.start, tokens.stop) == len(tokens):
-                self.states[tokens.start : tokens.stop] = b"\x02" * len(tokens)
-                self.paths[path] += len(tokens)
-                return
+        self.paths[path] += len(tokens)
+        if isinstance(tokens, range) and self.states.count(BORN, tokens.start, tokens.stop) == len(tokens):
+            self.states[tokens.start : tokens.stop] = b"\x02" * len(tokens)
+            return
         states, known = self.states, len(self.states)
         for token in tokens:
             if token >= known or states[token] != BORN:
                 twice = token < known and states[token] == ENDED
                 raise _Unbalanced(token, "ended twice" if twice else "ended and had never come into being")
             states[token] = ENDED
-        self.paths[path] += len(tokens)
 
     def _first(self, tokens: range, wrong: Callable[[int], bool]) -> int:
         return next(token for token in tokens if wrong(self.states[token]))
@@ -197,7 +187,7 @@ def discards(connection: Connection, run: int) -> frozenset[tuple[int, int]]:
 
 
 def fold(connection: Connection, run: int) -> Ledger:
-    """The ledger of everything on record for a run. Raises AuditError, naming the first token out of order."""
+    """The ledger of everything on record for a run. Raises AuditError, naming a token that is out of order."""
     ledger = Ledger(discards(connection, run))
     for event in _events(connection, run):
         try:
@@ -214,12 +204,13 @@ def _events(connection: Connection, run: int) -> Iterator[Event]:
         select(chunks.c.chunk).where(chunks.c.run == run).order_by(chunks.c.chunk)
     ).all()
     for chunk in numbers:
-        for _, event in read_chunk_events(connection, run, chunk, KINDS):
+        for _, event in read_chunk_events(connection, run, chunk, _COUNTS):
             yield event
 
 
 def check(connection: Connection, run: int) -> Ledger:
-    """The ledger of a run in which every token has ended once. Raises AuditError, naming the first that has not."""
+    """The ledger of a run in which every token has ended once. Raises AuditError, naming the first that has
+    not."""
     ledger = fold(connection, run)
     token = ledger.first_open()
     if token is not None:

@@ -1,7 +1,7 @@
 """Opening an audit store: checked before it is touched, durable before it is trusted.
 
-A new SQLite store is built beside its place and moved there when it is whole, so that whatever is found at the
-place is either a store or a stranger's file; a stranger's file is refused and left alone.
+A new SQLite store is built beside its place and moved there when it is whole, so that whatever is found at
+the place is either a store or a stranger's file; a stranger's file is refused and left alone.
 """
 
 import os
@@ -20,7 +20,7 @@ from frame.audit import migrations
 from frame.errors import AuditError, Refused, UsageError
 
 APPLICATION_ID = 0x66726D65
-"""Written into the header of the file, so that `file` and frame can tell a store from other SQLite databases."""
+"""Written into the header of the file: it tells a store from other SQLite databases."""
 BUSY_TIMEOUT_S = 60
 MAGIC = b"SQLite format 3\x00"
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs"})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST, PATH_CODES
@@ -281,10 +281,14 @@ def error_of(row: Stored) -> ErrorInfo:
     return ErrorInfo(row.type, row.message, row.attempts, bool(row.retryable), row.traceback)
 
 
-def _facts(connection: Connection, run: int, chunk: int, digests: bool) -> Facts:
-    facts = Facts()
-    if digests:
-        for row in _of_chunk(connection, schema.segment_digests, run, chunk):
+def _facts(connection: Connection, run: int, chunk: int, hashed: Sequence[int] | None) -> Facts:
+    """`hashed`: the positions whose digests are wanted, None for all."""
+    facts, digests = Facts(), schema.segment_digests
+    if hashed is None or hashed:
+        of_chunk = select(digests).where(digests.c.run == run, digests.c.chunk == chunk)
+        for row in connection.execute(
+            of_chunk if hashed is None else of_chunk.where(digests.c.position.in_(hashed))
+        ):
             facts.digests[row.position, row.part] = row.digests
     for row in _of_chunk(connection, schema.errors, run, chunk):
         facts.errors[row.position] = error_of(row)
@@ -319,19 +323,21 @@ def _single_events(connection: Connection, run: int, chunk: int) -> Iterator[tup
 
 
 def read_chunk_events(
-    connection: Connection, run: int, chunk: int, kinds: frozenset[str] | None = None
+    connection: Connection, run: int, chunk: int, only: ColumnElement[bool] | None = None
 ) -> list[tuple[int, Event]]:
     """Position and event of all events of a chunk, in order.
 
-    With `kinds`, only segments of these kinds are read, and no digests.
+    With `only`, just the segments that it allows are read, and of the digests just those of flushed batches
+    (they tell whether the members went on).
     """
     segments = schema.segments
     wanted = select(segments).where(segments.c.run == run, segments.c.chunk == chunk)
-    if kinds is not None:
-        wanted = wanted.where(segments.c.kind.in_(sorted(kinds)))
-    facts = _facts(connection, run, chunk, digests=kinds is None)
+    if only is not None:
+        wanted = wanted.where(only)
+    rows = connection.execute(wanted.order_by(segments.c.position, segments.c.part)).all()
+    hashed = None if only is None else [row.position for row in rows if row.kind == "batch_flushed"]
+    facts = _facts(connection, run, chunk, hashed)
     events = list(_single_events(connection, run, chunk))
-    rows = connection.execute(wanted.order_by(segments.c.position, segments.c.part))
     for position, group in groupby(rows, key=lambda row: int(row.position)):
         parts = list(group)
         events.append((position, _DECODERS[parts[0].kind](parts, facts)))

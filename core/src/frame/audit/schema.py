@@ -280,8 +280,8 @@ Index(
     "segments_of_failures",
     segments.c.run,
     segments.c.first_token,
-    sqlite_where=text("kind = 'failed'"),
-    postgresql_where=text("kind = 'failed'"),
+    sqlite_where=text("kind IN ('failed', 'row_invalid')"),
+    postgresql_where=text("kind IN ('failed', 'row_invalid')"),
 )
 
 segment_digests = Table(
@@ -357,6 +357,7 @@ rejections = Table(
     _column("reason", Text),
     _column("fallback", Integer, null=True, comment="the sink that takes the row"),
     PrimaryKeyConstraint("run", "node", "intent", "number"),
+    UniqueConstraint("run", "node", "intent", "token"),
     ForeignKeyConstraint(
         ["run", "node", "intent"], ["confirmations.run", "confirmations.node", "confirmations.intent"]
     ),

@@ -42,8 +42,8 @@ _REJECTED = (
 )
 
 
-def _unpacked(columns: str, size: str = "s.size", extra: str = "") -> str:
-    return f"SELECT {columns} FROM segments s {extra} CROSS JOIN numbers k WHERE k.n < {size}"
+def _unpacked(columns: str, size: str = "s.size", extra: str = "", then: str = "") -> str:
+    return f"SELECT {columns} FROM segments s {extra} CROSS JOIN numbers k {then} WHERE k.n < {size}"
 
 
 def _error(column: str) -> str:
@@ -142,30 +142,33 @@ _TOKEN_PARENTS = " UNION ALL ".join(
     ]
 )
 
-_STATUS = f"""
-CASE WHEN s.kind <> 'sink_intended' THEN s.status
-     ELSE COALESCE((SELECT CASE WHEN c.rejected > 0 AND {_REJECTED} THEN 'failed' ELSE 'completed' END
-                    FROM confirmations c WHERE c.run = s.run AND c.node = s.node AND c.intent = s.intent), s.status)
-END"""
+_STATES_OF = """
+LEFT JOIN confirmations c ON c.run = s.run AND c.node = s.node AND c.intent = s.intent
+LEFT JOIN errors e ON e.run = s.run AND e.chunk = s.chunk AND e.position = s.position
+LEFT JOIN segment_digests d ON d.run = s.run AND d.chunk = s.chunk AND d.position = s.position AND d.part = s.part
+"""
 
-
-def _of_confirmation(column: str) -> str:
-    return f"(SELECT c.{column} FROM confirmations c WHERE c.run = s.run AND c.node = s.node AND c.intent = s.intent)"
-
+# A join and not a subquery: what a subquery refers to, packed tokens included, is carried row by row through the
+# sorting of `GROUP BY status` (12 s over 2,350,000 visits, 0.9 s with the join).
+_REFUSED = f"""
+LEFT JOIN rejections r ON r.run = s.run AND r.node = s.node AND r.intent = s.intent
+     AND r.token = CASE WHEN c.rejected > 0 THEN {_TOKEN} END
+"""
 
 _NODE_STATES = (
     _unpacked(
-        f"""s.run, s.chunk, s.position, {_TOKEN} AS token, {_VISIT} AS visit, s.attempt, s.node, {_STATUS} AS status,
-        CASE WHEN s.kind = 'visited' THEN {_DIGEST} END AS output_digest,
-        COALESCE(s.started_us, {_of_confirmation("started_us")}) AS started_us,
-        CASE WHEN s.kind IN ('attempt_failed', 'expanded') OR s.size = 1 AND s.part = 0 THEN s.duration_us
-             END AS duration_us,
-        COALESCE(s.duration_us, {_of_confirmation("duration_us")}) AS segment_duration_us,
+        f"""s.run, s.chunk, s.position, {_TOKEN} AS token, {_VISIT} AS visit, s.attempt, s.node,
+        CASE WHEN c.intent IS NULL THEN s.status WHEN r.token IS NULL THEN 'completed' ELSE 'failed' END AS status,
+        CASE WHEN s.kind = 'visited' THEN substr(d.digests, k.n * 32 + 1, 32) END AS output_digest,
+        COALESCE(s.started_us, c.started_us) AS started_us,
+        CASE WHEN s.kind IN ('attempt_failed', 'expanded') OR s.size = 1 THEN s.duration_us END AS duration_us,
+        COALESCE(s.duration_us, c.duration_us) AS segment_duration_us,
         s.size AS segment_visits,
-        CASE WHEN s.kind = 'attempt_failed' THEN {_error("type")} WHEN s.kind = 'merge_late' THEN 'LateAtMerge'
-             WHEN s.intent IS NOT NULL AND {_of_confirmation("rejected")} > 0 AND {_REJECTED} THEN 'SinkRejected'
-             END AS error_type,
-        CASE WHEN s.kind = 'attempt_failed' THEN {_error("message")} END AS error_message"""
+        CASE WHEN s.kind = 'attempt_failed' THEN e.type WHEN s.kind = 'merge_late' THEN 'LateAtMerge'
+             WHEN r.token IS NOT NULL THEN 'SinkRejected' END AS error_type,
+        CASE WHEN s.kind = 'attempt_failed' THEN e.message ELSE r.reason END AS error_message""",
+        extra=_STATES_OF,
+        then=_REFUSED,
     )
     + " AND s.status IS NOT NULL"
 )
@@ -217,6 +220,7 @@ FROM payload_blocks
 _NULLS = {
     "node": "s.node",
     "sink": "NULL",
+    "fallback": "NULL",
     "reason": "NULL",
     "error_type": "NULL",
     "error_message": "NULL",
@@ -246,14 +250,21 @@ _DISCARDS = (
 _CONFIRMED = "JOIN confirmations c ON c.run = s.run AND c.node = s.node AND c.intent = s.intent"
 
 
+_REFUSAL = f"FROM rejections r WHERE r.run = s.run AND r.token = {_TOKEN} AND r.fallback = s.node"
+
+
 def _last_error(column: str) -> str:
-    """What the failed visit or invalid row says that sent a token to an error sink."""
+    """What the failed visit, invalid row or refusing sink says that sent a token to this sink."""
     failed = (
         f"(SELECT e.{column} FROM segments f JOIN errors e ON e.run = f.run AND e.chunk = f.chunk "
-        f"AND e.position = f.position WHERE f.run = s.run AND f.kind = 'failed' AND f.first_token = {_TOKEN} "
-        "ORDER BY f.chunk DESC, f.position DESC LIMIT 1)"
+        "AND e.position = f.position WHERE f.run = s.run AND f.kind IN ('failed', 'row_invalid') "
+        f"AND f.first_token = {_TOKEN} ORDER BY f.chunk DESC, f.position DESC LIMIT 1)"
     )
-    return f"CASE WHEN {_PATH} = 'error_routed' THEN {failed} END"
+    refused = f"(SELECT r.reason {_REFUSAL})" if column == "message" else "'SinkRejected'"
+    return (
+        f"CASE WHEN {_PATH} IN ('error_routed', 'invalid_at_source') THEN {failed} "
+        f"WHEN {_PATH} = 'sink_rejected' THEN {refused} END"
+    )
 
 
 def _of_members(path: Path, condition: str, **fields: str) -> str:
@@ -281,12 +292,13 @@ _TOKEN_OUTCOMES = " UNION ALL ".join(
             condition=f"s.kind = 'sink_intended' AND NOT (c.rejected > 0 AND {_REJECTED})",
             extra=_CONFIRMED,
             ended_by="c",
-            sink="s.node",
+            sink=f"CASE WHEN {_PATH} = 'sink_rejected' THEN (SELECT r.node {_REFUSAL}) ELSE s.node END",
+            fallback=f"CASE WHEN {_PATH} = 'sink_rejected' THEN s.node END",
             error_type=_last_error("type"),
             error_message=_last_error("message"),
         ),
         """
-        SELECT r.run, r.token, c.chunk, c.position, 'failure', 'sink_rejected', r.node, r.node, r.reason,
+        SELECT r.run, r.token, c.chunk, c.position, 'failure', 'sink_rejected', r.node, r.node, NULL, NULL,
                'SinkRejected', r.reason, NULL, NULL, NULL, NULL
         FROM rejections r
         JOIN confirmations c ON c.run = r.run AND c.node = r.node AND c.intent = r.intent

@@ -1,0 +1,156 @@
+"""Everything that the record says about one token, found without reading the rest of the run.
+
+Tokens are numbered in the order in which they come into being, chunk by chunk. So what concerns a token is in
+the chunk that it came into being in, or in one of the few segments that mention tokens older than their chunk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from frame.audit import schema
+from frame.audit.encoding import DIGEST
+from frame.errors import UsageError
+
+Stored = Row[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A stored segment that speaks of a token, and the token's place in it."""
+
+    segment: Stored
+    place: int
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        return self.segment.chunk, self.segment.position, self.segment.part
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """How a token came into being: `kind` is source, fork, expansion, merge or batch.
+
+    `place` is its place among the children of `segment` (or among the segment's tokens, for a source row).
+    """
+
+    kind: str
+    segment: Stored
+    place: int
+
+    @property
+    def row(self) -> int | None:
+        """The number of its source row, None if it has none of its own."""
+        return self.segment.first_row + self.place if self.kind == "source" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A token's birth and the steps that it took, in order."""
+
+    token: int
+    birth: Birth
+    steps: tuple[Step, ...]
+
+
+_BIRTHS = {
+    "rows_read": "source",
+    "row_invalid": "source",
+    "routed": "fork",
+    "expanded": "expansion",
+    "merged": "merge",
+    "batch_flushed": "batch",
+}
+
+
+def place_of(segment: Stored, token: int) -> int | None:
+    """The place of `token` among the tokens of `segment`, None if it is not there."""
+    offset = token - (segment.first_token or 0)
+    if segment.size == 0 or offset < 0:
+        return None
+    if segment.token_width == 0:
+        return offset if offset < segment.size else None
+    width, wanted, at = segment.token_width, f"{offset:0{segment.token_width}d}", -1
+    while (at := segment.tokens.find(wanted, at + 1)) >= 0:
+        if at % width == 0:
+            return int(at // width)
+    return None
+
+
+def home_of(connection: Connection, run: int, token: int) -> int:
+    """The chunk in which `token` came into being. Raises UsageError if there is no such token."""
+    chunks = schema.chunks
+    found = connection.scalar(
+        select(chunks.c.chunk)
+        .where(chunks.c.run == run, chunks.c.first_token <= token)
+        .order_by(chunks.c.first_token.desc())
+        .limit(1)
+    )
+    if found is None:
+        raise UsageError(f"there is no token {token} in this run")
+    return int(found)
+
+
+def read_story(connection: Connection, run: int, token: int) -> Story:
+    """What the record says about `token`. Raises UsageError if there is no such token."""
+    home = home_of(connection, run, token)
+    segments = schema.segments
+    of_run = segments.c.run == run
+    within = segments.c.first_token <= token, segments.c.high_token >= token
+    at_home = select(segments).where(of_run, segments.c.chunk == home, *within)
+    elsewhere = select(segments).where(of_run, segments.c.old_tokens == 1, *within)
+    found = {(row.chunk, row.position, row.part): row for row in connection.execute(at_home)}
+    found |= {(row.chunk, row.position, row.part): row for row in connection.execute(elsewhere)}
+    steps = tuple(_steps([found[key] for key in sorted(found)], token))
+    return Story(token, _birth(connection, run, home, token), steps)
+
+
+def _steps(segments: list[Stored], token: int) -> Iterator[Step]:
+    for segment in segments:
+        place = place_of(segment, token)
+        if place is not None:
+            yield Step(segment, place)
+
+
+def _birth(connection: Connection, run: int, home: int, token: int) -> Birth:
+    segments = schema.segments
+    of_chunk = segments.c.run == run, segments.c.chunk == home
+    read = (
+        segments.c.first_row.is_not(None)
+        & (segments.c.first_token <= token)
+        & (segments.c.high_token >= token)
+    )
+    born = segments.c.first_child.is_not(None) & (segments.c.first_child <= token)
+    born &= segments.c.first_child + segments.c.children > token
+    segment = connection.execute(select(segments).where(*of_chunk, read | born)).first()
+    if segment is None:
+        raise UsageError(f"there is no token {token} in this run")
+    first = segment.first_token if segment.first_row is not None else segment.first_child
+    return Birth(_BIRTHS[segment.kind], segment, token - first)
+
+
+def digest_in(connection: Connection, segment: Stored, place: int) -> bytes | None:
+    """The digest at `place` in what `segment` hashed, None if it hashed nothing."""
+    digests = schema.segment_digests
+    key = (
+        getattr(digests.c, name) == getattr(segment, name) for name in ("run", "chunk", "position", "part")
+    )
+    joined = connection.scalar(select(digests.c.digests).where(*key))
+    return None if joined is None else bytes(joined[place * DIGEST : (place + 1) * DIGEST])
+
+
+def token_of_row(connection: Connection, run: int, row: int) -> int:
+    """The token that source row number `row` became. Raises UsageError if there is no such row."""
+    segments = schema.segments
+    newest = (
+        select(segments)
+        .where(segments.c.run == run, segments.c.first_row.is_not(None), segments.c.first_row <= row)
+        .order_by(segments.c.first_row.desc())
+        .limit(1)
+    )
+    segment = connection.execute(newest).first()
+    if segment is None or row >= segment.first_row + segment.size:
+        raise UsageError(f"there is no source row {row} in this run (the first is 0)")
+    return int(segment.first_token + row - segment.first_row)
