@@ -1,1 +1,1 @@
-"""First-party frame plugins: files."""
+"""Files as sources and sinks of frame pipelines: CSV, JSON Lines and Parquet."""
