@@ -7,7 +7,7 @@ the token must stay the same, or its turns could not be counted: no fork, coales
 from collections.abc import Iterator
 
 from frame.graph.faults import Fault, title
-from frame.graph.model import AnyNode, Graph, NodeKind, TransformNode
+from frame.graph.model import AnyNode, Graph, NodeKind, SinkNode, TransformNode
 from frame.graph.order import Successors, dominates, reachable
 from frame.graph.ways import Way, all_ways, successors_of
 
@@ -18,7 +18,7 @@ def bad_loops(graph: Graph) -> Iterator[Fault]:
     ways = all_ways(graph.nodes)
     reached = reachable(after, 0)
     for way in ways:
-        if way.edge.origin not in reached:
+        if way.edge.origin not in reached or isinstance(graph.nodes[way.edge.origin], SinkNode):
             continue
         if way.leads_back:
             fault = _unlike_a_loop(graph, way, after) or _changes_the_token(graph, way, ways)

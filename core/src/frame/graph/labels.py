@@ -17,8 +17,8 @@ def bad_labels(graph: Graph, labels_of: Callable[[GateNode], Collection[str] | N
                 yield Fault(
                     node.number, ("routes",), f"{title(node)} has no routes", "Say where each label leads."
                 )
-            elif node.expression is not None:
-                yield from _expression_routes(node, node.expression.source)
+            elif node.plugin is None:
+                yield from _expression_routes(node, node.expression.source if node.expression else "")
             else:
                 labels = labels_of(node)
                 if labels is not None:

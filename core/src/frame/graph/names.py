@@ -63,6 +63,11 @@ class Names:
         """The number of the step that the target `name` means; of a sink if that cannot be told."""
         return self.number[self.meant[name] or self.steps[-1].name]
 
+    def fallback(self, name: str | None) -> int | None:
+        """The number of the step that takes what a sink refuses; None if there is none, or if it cannot be told."""
+        meant = None if name is None else self.meant[name]
+        return None if meant is None else self.number[meant]
+
     def at(self, number: int) -> str:
         """The name of the step that has this number."""
         return next(name for name, other in self.number.items() if other == number)
@@ -183,4 +188,7 @@ def _leads_to(names: Names, step: Step) -> set[str]:
     targets = {names.meant[target] for path, target in _targets(step.config) if path != ("to",)}
     if not isinstance(step.config, GateConfig) or _continues(step.config):
         targets.add(names.onward[step.name])
+    if isinstance(step.config, SinkConfig):
+        # Sinks come last, whatever they name; that refused rows go only to sinks is checked later.
+        targets &= {other.name for other in names.steps if isinstance(other.config, SinkConfig)}
     return {target for target in targets if target is not None}

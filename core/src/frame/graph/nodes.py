@@ -166,7 +166,7 @@ class Workshop:
             name=step.name,
             plugin=self._plugin(step, Kind.SINK, config.plugin, config.options, ("plugin",)),
             policy=CallPolicy(retry=_retry(config.retry), timeout_s=_seconds(config.timeout)),
-            on_error=None if config.on_error is None else self.names.target(config.on_error),
+            on_error=self.names.fallback(config.on_error),
             error_field=config.error_field,
             headers_original=config.headers == "original",
         )

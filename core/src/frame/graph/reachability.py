@@ -25,8 +25,9 @@ def endless(graph: Graph) -> Iterator[Fault]:
             before[edge.target].append(edge.origin)
     can_end = {end for node in graph.nodes if _is_end(node) for end in reachable(before, node.number)}
     stuck = reachable(successors_of(len(graph.nodes), graph.edges), 0) - can_end
-    if stuck:
-        first = graph.nodes[min(stuck)]
+    headers = [edge.target for edge in graph.edges if edge.target in stuck and edge.target <= edge.origin]
+    if headers:
+        first = graph.nodes[min(headers)]
         remedy = "Let a route of the loop lead out of it: to a sink, to a later node, or to discard."
         yield Fault(first.number, (), f"a row that comes to {title(first)} can never leave the loop", remedy)
 
