@@ -21,7 +21,7 @@ def rows_of(batch: Any, file: str, first: int) -> Iterator[Mapping[str, Any] | I
             for number in range(batch.num_rows):
                 yield from rows_of(batch.slice(number, 1), file, first + number)
             return
-        raw = json.dumps({name: str(value) for name, value in _texts(batch)}).encode()
+        raw = json.dumps(_texts(batch), ensure_ascii=False).encode()
         yield InvalidRow(raw, f"has a value that no row can hold: {error}", f"{file}:row {first + 1}")
         return
     names = tuple(columns)
@@ -68,6 +68,7 @@ def _aware(value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def _texts(batch: Any) -> Iterator[tuple[str, Any]]:
-    for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        yield name, column[0]
+def _texts(batch: Any) -> dict[str, str]:
+    """What stands in a batch of one row, as Arrow writes it for people."""
+    columns = zip(batch.schema.names, batch.columns, strict=True)
+    return {name: column.to_string().strip("[]\n ") for name, column in columns}

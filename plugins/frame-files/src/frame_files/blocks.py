@@ -45,11 +45,10 @@ class Blocks:
         buffer, self._buffer = begun + self._buffer, b""
         while True:
             cut = _last_line_end(buffer, len(begun))
-            if cut:
+            if cut or self.ended:
+                cut = cut or len(buffer)
                 self._buffer = buffer[cut:]
-                return buffer[:cut]
-            if self.ended:
-                return buffer or None
+                return self._checked(buffer[:cut]) if cut > self._max and not begun else buffer[:cut] or None
             if self._broken:
                 raise self._broken
             if len(buffer) > self._max:
@@ -64,6 +63,22 @@ class Blocks:
             raise self._broken
         data, self._buffer = self._buffer[:size], self._buffer[size:]
         return data
+
+    def _checked(self, lines: bytes) -> bytes | Overlong:
+        """The lines before the first one that is too long, or that one."""
+        size = 0
+        for line in lines.splitlines(keepends=True):
+            if len(line) > self._max:
+                break
+            size += len(line)
+        else:
+            return lines
+        if size:
+            self.put_back(lines[size:])
+            return lines[:size]
+        self.put_back(lines[len(line) :])
+        self._skipped(line)
+        return Overlong(line[:HEAD_BYTES], len(line), line.count(self._quote) if self._quote else 0)
 
     def put_back(self, lines: bytes) -> None:
         """Take back whole lines; they come again next."""

@@ -86,7 +86,7 @@ class CsvRecords:
     def parse(self, data: bytes, place: Place, last: bool) -> Parsed:
         rows: list[list[Any]] | None
         line_ends: Sequence[int]
-        if len(data) > self._dialect.max_field_bytes:
+        if len(data) > min(self._dialect.max_field_bytes, self._dialect.max_record_bytes):
             return self._carefully(data, place, last)
         if self._quote and self._quote in data or len(self._names) == 1:
             rows, line_ends, lines = self._quoted(data)
@@ -236,6 +236,8 @@ class CsvRecords:
         return dict(zip(self._names, values, strict=True))
 
     def _fault(self, record: Record, raw: bytes) -> str | None:
+        if len(raw) > self._dialect.max_record_bytes:
+            return f"the record has {len(raw)} bytes, more than max_line_bytes ({self._dialect.max_record_bytes})"
         truncated = "" if raw.endswith((b"\n", b"\r")) else "; the file ends in this row, it may be truncated"
         if record.is_open:
             return f"the quote of field {len(record.fields) + 1} is not closed{truncated}"

@@ -36,7 +36,7 @@ class ParquetSink(Sink):
     """Rows into a Parquet file with typed columns.
 
     The columns are the fields of the first row, or those of `fields`; a column's type is that of its first
-    value. A row that lacks a field has null there. A row with another field, a value of another type, or one
+    value (text, if it has none). A row that lacks a field has null there. A row with another field, a value of another type, or one
     that does not fit exactly (an integer beyond 64 bits) is rejected. Nested values are JSON text unless
     `fields` declares a list. The file appears as PATH when the run has ended well.
     """
@@ -177,9 +177,10 @@ class ParquetSink(Sink):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema = pa.schema([(name, arrow_type(kind_named(kind))) for name, kind in self._kinds.items()])
+        schema = pa.schema([(name, arrow_type(kind_named(kind or "str"))) for name, kind in self._kinds.items()])
         compression = None if self.config.compression == "none" else self.config.compression
-        with pq.ParquetWriter(pa.PythonFile(Appending(part), "w"), schema, compression=compression) as writer:
+        sink = pa.PythonFile(Appending(part), "w")
+        with pq.ParquetWriter(sink, schema, compression=compression, write_page_checksum=True) as writer:
             for table in self._groups(spool, schema, target.part.target):
                 writer.write_table(table)
 

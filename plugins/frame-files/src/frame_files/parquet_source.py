@@ -162,4 +162,4 @@ class ParquetSource(Source):
 def _parquet(file: Any) -> Any:
     import pyarrow.parquet as pq
 
-    return pq.ParquetFile(file)
+    return pq.ParquetFile(file, page_checksum_verification=True)

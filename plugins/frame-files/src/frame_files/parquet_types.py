@@ -48,10 +48,12 @@ def kind_of_value(value: Any) -> str:
 
 
 def arrow_type(kind: FieldType | None) -> Any:
-    """The Arrow type for a field type; None (nothing is known but nulls): string."""
+    """The Arrow type for a field type; None (nothing is known but nulls): null."""
     import pyarrow as pa
 
-    if kind is None or kind.name in _JSON or kind.name == "uuid":
+    if kind is None:
+        return pa.null()
+    if kind.name in _JSON or kind.name == "uuid":
         return pa.string()
     if kind.name == "list":
         return pa.list_(arrow_type(kind.items))
