@@ -51,6 +51,11 @@ class Rows(Source):
         return iter(())
 
 
+class Lines(Rows):
+    name = "lines"
+    text_values: ClassVar[bool] = True
+
+
 class Passing(Transform):
     """Gives every row on as it is."""
 
@@ -192,7 +197,7 @@ class Out(Sink):
         return []
 
 
-PLUGINS = Registry.of([Rows, Passing, Step, Split, Login, Watched, Grade, Gather, Out])
+PLUGINS = Registry.of([Rows, Lines, Passing, Step, Split, Login, Watched, Grade, Gather, Out])
 TYPED: dict[str, Any] = {"schema": {"mode": "flexible", "fields": {"a": "int", "b": "str"}}}
 """A source that declares two fields and lets others pass."""
 SOURCE: dict[str, Any] = {"plugin": "rows"}

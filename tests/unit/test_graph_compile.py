@@ -35,6 +35,7 @@ from frame.graph.model import (
     TransformNode,
     Trigger,
 )
+from frame.graph.schemas import schemas
 from frame.plugin import FieldType
 from frame.plugin.registry import Registry
 from pydantic import SecretStr
@@ -456,6 +457,7 @@ def test_classes_and_configured_plugins_may_stand_where_names_do():
     assert graph.nodes[3].plugin.build() is sink
     assert graph.nodes[3].plugin.options == {"path": "x", "needs": {}}
     assert graph.nodes[1].plugin.build() is watched
+    assert schemas(graph).keys() == {0, 1, 2, 3}
     assert watched.closed == 0
     assert graph.nodes[2].plugin.build().config.drops == ["a"]
 

@@ -108,7 +108,7 @@ FORK = [
 @pytest.mark.parametrize(
     ("merge", "expected"),
     [
-        ({}, "a:int b:str c:any? d:any? e:any?"),
+        ({}, "a:int b:any? c:any? d:any? e:any?"),
         ({"policy": "first"}, "a:int e:any?"),
         ({"policy": "quorum", "quorum": 1}, "a:int e:any?"),
         ({"merge": "nested"}, "x:object y:object only"),
@@ -146,6 +146,13 @@ def test_a_join_of_branches_that_are_wholly_known_keeps_their_types():
 )
 def test_what_is_known_at_the_source_depends_on_its_schema(source: dict[str, Any], expected: str):
     assert known([], source=source)["out"] == expected
+
+
+def test_what_a_text_source_gives_is_not_known_before_it_was_seen():
+    source = {"plugin": "lines", "options": {"gives": {"a": "str"}, "complete": True}}
+
+    assert known([], source=source)["out"] == "a:any? only"
+    assert known([], source={**source, "schema": {"fields": {"b": "int"}}})["out"] == "a:str b:int only"
 
 
 def needing(name: str, **needed: str) -> dict[str, Any]:

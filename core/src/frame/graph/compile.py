@@ -9,6 +9,7 @@ from frame.config.problems import in_order
 from frame.errors import ConfigError, Problem, UnusablePlugins
 from frame.graph.faults import Fault
 from frame.graph.forks import with_joins
+from frame.graph.given import is_given
 from frame.graph.model import Graph
 from frame.graph.names import resolve
 from frame.graph.nodes import Workshop, settings_of
@@ -16,7 +17,7 @@ from frame.graph.options import ReadSecret
 from frame.graph.recorded import Fingerprint
 from frame.graph.requirements import unmet
 from frame.graph.schemas import flow_of
-from frame.graph.selection import Plugins, Selected, Surroundings, no_secrets, withheld
+from frame.graph.selection import Plugins, Selected, Surroundings, no_secrets, reason, withheld
 from frame.graph.validate import flow_faults, local_faults
 from frame.plugin.protocols import Gate, Plugin
 
@@ -99,7 +100,7 @@ class _Compilation:
     def close(self) -> None:
         """Close the plugins that were made here to be asked. They were never started, which they have to bear."""
         for number, each in self.usable().items():
-            if each.ours and each.instance is not None:
+            if each.instance is not None and each.ref is not None and not is_given(each.ref):
                 try:
                     each.instance.close()
                 except Exception as error:  # noqa: BLE001 - a plugin may raise anything
@@ -108,7 +109,7 @@ class _Compilation:
     def blame_plugin(self, number: int, message: str, error: Exception) -> None:
         each = self.workshop.selected[number]
         name = each.ref.name if each.ref else "?"
-        text = each.quiet(f"plugin {name!r} {message}: {type(error).__name__}: {error}")
+        text = each.quiet(f"plugin {name!r} {message}: {reason(error)}")
         self.note([Fault(number, (), text, "Correct its options, or tell the plugin's author.")])
 
     def note(self, faults: Iterable[Fault]) -> None:

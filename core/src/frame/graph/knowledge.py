@@ -7,6 +7,7 @@ has taken from them. A field is missing for certain when the schema is complete,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from frame.plugin.schema import ANY, FieldType, Schema
 
@@ -57,10 +58,13 @@ def unite(branches: Sequence[Known]) -> Known:
     """What is known of rows that have the fields of all `branches`, whichever wins where two have the same."""
     fields: dict[str, FieldType] = {}
     for name in dict.fromkeys(name for branch in branches for name in branch.schema.fields):
-        kinds = [branch.schema.fields.get(name) for branch in branches if not branch.surely_lacks(name)]
-        known = [kind for kind in kinds if kind is not None]
-        same = len(known) == len(kinds) and all(kind == known[0] for kind in known)
-        fields[name] = known[0] if same else ANY
+        # A branch that may have the field with another type may also be the one that wins.
+        kinds = [
+            branch.schema.fields.get(name, ANY)
+            for branch in branches
+            if name in branch.schema.fields or not branch.schema.complete
+        ]
+        fields[name] = reduce(common_type, kinds)
     complete = all(branch.schema.complete for branch in branches)
     gone = frozenset().union(*(branch.gone for branch in branches)) - fields.keys()
     lacking = frozenset(name for name in gone if all(branch.misses(name) for branch in branches))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from frame.graph.forks import arrivals
+from frame.graph.given import is_given
 from frame.graph.joins import branch_names
 from frame.graph.knowledge import Known, meet, pass_through, unite
 from frame.graph.model import (
@@ -25,7 +26,7 @@ from frame.graph.model import (
 )
 from frame.graph.ways import ON_ERROR, ON_INVALID, Way, all_ways
 from frame.plugin.protocols import Aggregation, Plugin, Source, Transform
-from frame.plugin.schema import FieldType, Schema
+from frame.plugin.schema import ANY, FieldType, Schema
 
 Instances = Mapping[int, Plugin]
 """A configured plugin for every node that has one, by number; one that could not be made is left out."""
@@ -63,7 +64,8 @@ def schemas(graph: Graph) -> dict[int, Schema]:
             plugin = getattr(node, "plugin", None)
             if plugin is not None:
                 instances[node.number] = plugin.build()
-                stack.callback(instances[node.number].close)
+                if not is_given(plugin):
+                    stack.callback(instances[node.number].close)
         incoming = flow_of(graph, instances).incoming
     return {
         number: incoming[number].schema if number in incoming else Schema()
@@ -122,7 +124,9 @@ class _Propagation:
             case SchemaMode.FLEXIBLE:
                 return Known(given.with_fields(source.fields), open=not source.fields)
             case SchemaMode.OBSERVED:
-                return Known(given)
+                # What a value of a text source is, is seen in its first rows only.
+                seen = Schema(dict.fromkeys(given.fields, ANY), given.complete)
+                return Known(seen if isinstance(plugin, Source) and plugin.text_values else given)
 
     def leaving(self, node: AnyNode, incoming: Known) -> Known:
         match node:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from frame.config.fields import PluginChoice
 from frame.config.positions import Path, Positions
 from frame.errors import PluginError, Problem
+from frame.graph.given import Given
 from frame.graph.model import PluginRef
 from frame.graph.options import Options, ReadSecret, check_options
 from frame.graph.recorded import Fingerprint, recorded
@@ -53,14 +54,13 @@ class Surroundings:
 class Selected:
     """What came of choosing a node's plugin: `ref` and `instance` are set unless there are `problems`.
 
-    `unusable`: the plugin itself could not be had, whatever its options. `ours`: the instance was made here.
+    `unusable`: the plugin itself could not be had, whatever its options. `quiet`: takes secrets out of a text.
     """
 
     ref: PluginRef | None = None
     instance: Plugin | None = None
     problems: list[tuple[Path, Problem]] = field(default_factory=list)
     unusable: bool = False
-    ours: bool = True
     quiet: Callable[[str], str] = str
 
 
@@ -108,9 +108,8 @@ def _use_given(selected: Selected, found: Found, choice: object, around: Surroun
     assert isinstance(choice, Plugin)
     config = getattr(choice, "config", None)
     shown = recorded(config, around.fingerprint) if isinstance(config, BaseModel) else {}
-    selected.ours = False
     selected.instance = choice
-    selected.ref = _ref(found, shown, _Given(choice))
+    selected.ref = _ref(found, shown, Given(choice))
 
 
 def _make(selected: Selected, found: Found, options: Options, options_at: Path, around: Surroundings) -> None:
@@ -119,7 +118,7 @@ def _make(selected: Selected, found: Found, options: Options, options_at: Path, 
     try:
         selected.instance = build()
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-        message = f"plugin {found.name!r} refused its options: {_reason(error)}"
+        message = f"plugin {found.name!r} refused its options: {reason(error)}"
         _note(
             selected,
             around,
@@ -131,7 +130,8 @@ def _make(selected: Selected, found: Found, options: Options, options_at: Path, 
     selected.ref = _ref(found, recorded(options.config, around.fingerprint), build)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What a plugin says is wrong; a ValueError is its way of saying so, anything else is named."""
     return str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
 
 
@@ -149,16 +149,6 @@ def _ref(found: Found, options: dict[str, Any], build: Callable[[], Plugin]) -> 
         build=build,
         expands=issubclass(found.plugin, Transform) and found.plugin.expands,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """Hands over the plugin that a pipeline was built with."""
-
-    plugin: Plugin
-
-    def __call__(self) -> Plugin:
-        return self.plugin
 
 
 def _note(selected: Selected, around: Surroundings, path: Path, message: str, remedy: str) -> None:
