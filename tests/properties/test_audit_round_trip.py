@@ -7,15 +7,14 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from frame import events as ev
 from frame.audit import database as store
 from frame.audit.database import Database
 from frame.audit.decoding import read_chunks
 from frame.audit.opening import NodeOpening, RunOpening
 from frame.audit.recorder import Recorder
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 NODES = 4
 BIG = 2**40

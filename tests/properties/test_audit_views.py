@@ -8,16 +8,15 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from frame import events as ev
 from frame.audit import database as store
 from frame.audit import queries
 from frame.audit.database import Database
 from frame.audit.opening import NodeOpening, RunOpening
 from frame.audit.recorder import Recorder
-from frame.events import Chunk, ErrorInfo, OUTCOME_OF, Path, RouteMode, RunStatus
+from frame.events import OUTCOME_OF, Chunk, ErrorInfo, Path, RouteMode, RunStatus
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 SOURCE, WORK, GATE, SPLIT, JOIN, BATCH, PASS, OUT, REJECTS = range(9)
 NAMES = ["in", "work", "gate", "split", "join", "batch", "pass", "out", "rejects"]

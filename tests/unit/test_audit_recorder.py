@@ -48,7 +48,7 @@ def chunk(number: int, first: int, count: int, confirm: int | None = None) -> Ch
             Visited(1, 0, tokens, digests, 1, 2),
             SinkIntended(2, number, 1, tokens, [(Path.DEFAULT_FLOW, count)], b"c" * 32, f"key-{number}"),
         ],
-        [Payloads(PayloadKind.ROWS, 0, tokens, [b"{}"] * count)],
+        (Payloads(PayloadKind.ROWS, 0, tokens, [b"{}"] * count),),
         position={"row": first + count},
     )
 
@@ -154,7 +154,7 @@ def test_a_commit_that_did_not_take_place_stops_the_run_and_can_be_repeated(
 
     with monkeypatch.context() as patch:
         patch.setattr(database.engine.dialect, "do_commit", no_room)
-        with pytest.raises(AuditError, match="disk is full. Make room"):
+        with pytest.raises(AuditError, match=r"disk is full\. Make room"):
             recorder.commit(chunk(0, 0, 3))
     recorder.commit(chunk(0, 0, 3))
 

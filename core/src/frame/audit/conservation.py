@@ -37,9 +37,9 @@ from frame.events import (
 
 _MOVES = (RouteMode.CONTINUE, RouteMode.ROUTE, RouteMode.LOOP, RouteMode.ERROR)
 _BEARING = (
-    "rows_read row_invalid failed dropped expanded routed buffered batch_flushed batch_failed merged merge_failed "
-    "merge_late sink_intended abandoned"
-).split()
+    *("rows_read", "row_invalid", "failed", "dropped", "expanded", "routed", "buffered", "batch_flushed"),
+    *("batch_failed", "merged", "merge_failed", "merge_late", "sink_intended", "abandoned"),
+)
 _COUNTS = schema.segments.c.kind.in_(_BEARING) & (
     schema.segments.c.mode.is_(None)
     | schema.segments.c.mode.not_in([mode.value for mode in _MOVES])

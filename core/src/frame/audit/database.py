@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -33,7 +33,7 @@ class Database:
     def __init__(self, engine: Engine, where: str) -> None:
         self.engine, self.where = engine, where
 
-    def __enter__(self) -> "Database":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -88,7 +88,7 @@ _REMEDIES = {
 }
 
 
-def open(url: str, *, create: bool = True) -> Database:
+def open(url: str, *, create: bool = True) -> Database:  # noqa: A001  (read as `database.open`)
     """The audit store at `url`, as in "sqlite:///audit.db", brought to the newest schema.
 
     `create`: make it, with its folder, if there is none. Raises AuditError if it cannot be used, Refused if it

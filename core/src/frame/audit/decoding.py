@@ -351,7 +351,7 @@ def block_keys(row: Stored) -> Sequence[int] | Sequence[bytes]:
     return unpack(row.size, row.first_token or 0, row.token_width, row.tokens)
 
 
-def read_chunk_payloads(connection: Connection, run: int, chunk: int) -> list[Payloads]:
+def read_chunk_payloads(connection: Connection, run: int, chunk: int) -> tuple[Payloads, ...]:
     """All payloads of a chunk, in order."""
     blocks = schema.payload_blocks
     rows = connection.execute(
@@ -362,7 +362,7 @@ def read_chunk_payloads(connection: Connection, run: int, chunk: int) -> list[Pa
     numbered: dict[int, list[Stored]] = defaultdict(list)
     for row in rows:
         numbered[row.number].append(row)
-    return [_payloads(parts) for parts in numbered.values()]
+    return tuple(_payloads(parts) for parts in numbered.values())
 
 
 def _payloads(parts: Sequence[Stored]) -> Payloads:

@@ -6,6 +6,7 @@ A list is stored relative to its smallest member, each offset padded with zeros 
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 SEGMENT = 2_500
@@ -81,7 +82,7 @@ def join(parts: Sequence[Sequence[int]]) -> Sequence[int]:
     if len(parts) == 1:
         return parts[0]
     if all(isinstance(part, range) for part in parts) and all(
-        left[-1] + 1 == right[0] for left, right in zip(parts, parts[1:], strict=False)
+        left[-1] + 1 == right[0] for left, right in pairwise(parts)
     ):
         return range(parts[0][0], parts[-1][-1] + 1)
     return [number for part in parts for number in part]

@@ -7,7 +7,7 @@ bytes, level 3 saves 3 % more and takes twice as long.
 
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from sys import byteorder
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,7 @@ def decompress(count: int, data: bytes) -> list[bytes]:
     ends = list(accumulate(lengths, initial=4 * count))
     if ends[-1] != len(raw):
         raise AuditError("payload block", f"has {len(raw)} bytes where its lengths say {ends[-1]}")
-    return [raw[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    return [raw[start:end] for start, end in pairwise(ends)]
 
 
 def _blocks(items: Sequence[bytes]) -> Iterator[slice]:

@@ -43,7 +43,8 @@ class Recorder:
                 connection, run, 1, opening.host, opening.pid, _expiry(opening.started_us, opening.lease_s)
             )
             detail = {"epoch": 1, "host": opening.host, "pid": opening.pid}
-            _write_change(connection, run, 0, 0, "started", RunStatus.RUNNING, opening.started_us, detail)
+            started = "started", RunStatus.RUNNING, opening.started_us
+            _write_change(connection, run, 0, started, detail)
             connection.execute(insert(schema.heads), {"run": run, "n": 1, "epoch": 1})
         return RunRecorder(
             self._database, run, opening.run_id, epoch=1, n=1, next_chunk=0, lease_s=opening.lease_s
@@ -63,8 +64,7 @@ class Recorder:
             connection.execute(swap.values(n=n + 1, epoch=epoch))
             _write_lease(connection, run, epoch, host, pid, _expiry(now_us, lease_s))
             detail = {"epoch": epoch, "host": host, "pid": pid}
-            number = _next_change(connection, run)
-            _write_change(connection, run, number, n, "resumed", RunStatus.RUNNING, now_us, detail)
+            _write_change(connection, run, n, ("resumed", RunStatus.RUNNING, now_us), detail)
         return RunRecorder(
             self._database, run, run_id, epoch=epoch, n=n + 1, next_chunk=next_chunk, lease_s=lease_s
         )
@@ -147,8 +147,7 @@ class RunRecorder:
                 raise AuditError(
                     self.database.where, f"run {self.run_id} has ended already: it is {now.value}"
                 )
-            number = _next_change(connection, self.run)
-            _write_change(connection, self.run, number, self._n, kind, status, at_us, detail)
+            _write_change(connection, self.run, self._n, (kind, status, at_us), detail)
 
         self._transact(write)
 
@@ -300,12 +299,12 @@ def _write_lease(connection: Connection, run: int, epoch: int, host: str, pid: i
 def _write_change(
     connection: Connection,
     run: int,
-    number: int,
     block: int,
-    kind: str,
-    status: RunStatus,
-    at_us: int,
+    said: tuple[str, RunStatus, int],
     detail: Mapping[str, Any],
 ) -> None:
+    """`block`: number of the commit that this is a part of; `said`: kind, status and time."""
+    kind, status, at_us = said
+    number = _next_change(connection, run)
     row = {"run": run, "number": number, "block": block, "kind": kind, "status": status.value, "at_us": at_us}
     connection.execute(insert(schema.run_changes), {**row, "detail": to_json(dict(detail))})

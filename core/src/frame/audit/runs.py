@@ -15,19 +15,23 @@ from frame.events import RunStatus
 
 LATEST = "latest"
 
-_RUNS = table(
-    "runs",
-    *map(
-        column,
-        (
-            "run run_id pipeline status started_us ended_us config config_sha256 graph_sha256 settings seed "
-            "frame_version python_version host pid lease_expires_us detail"
-        ).split(),
+_HEADER = (
+    *(
+        "run",
+        "run_id",
+        "pipeline",
+        "status",
+        "started_us",
+        "ended_us",
+        "config",
+        "config_sha256",
+        "graph_sha256",
     ),
+    *("settings", "seed", "frame_version", "python_version", "host", "pid", "lease_expires_us", "detail"),
 )
-_RUN_EVENTS = table(
-    "run_events", *map(column, "run block chunk position kind status at_us node detail".split())
-)
+_EVENT = ("run", "block", "chunk", "position", "kind", "status", "at_us", "node", "detail")
+_RUNS = table("runs", *map(column, _HEADER))
+_RUN_EVENTS = table("run_events", *map(column, _EVENT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +162,12 @@ def nodes_of(connection: Connection, run: int) -> list[NodeRecord]:
     """The nodes of a run's graph, in graph order."""
     nodes = schema.nodes
     rows = connection.execute(select(nodes).where(nodes.c.run == run).order_by(nodes.c.node))
-    return [NodeRecord(*row[1:-1], options=from_json(row.options)) for row in rows]
+    return [_node(row) for row in rows]
+
+
+def _node(row: Row[Any]) -> NodeRecord:
+    facts = {name: getattr(row, name) for name in NodeRecord.__slots__}
+    return NodeRecord(**{**facts, "options": from_json(row.options)})
 
 
 def edges_of(connection: Connection, run: int) -> list[EdgeRecord]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Semaphore
 from types import TracebackType
+from typing import Self
 
 from frame.audit.recorder import RunRecorder
 from frame.events import Chunk, RunStatus
@@ -25,7 +26,7 @@ class ThreadedRecorder:
         self._error: BaseException | None = None
         self._last: Future[None] | None = None
 
-    def __enter__(self) -> "ThreadedRecorder":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

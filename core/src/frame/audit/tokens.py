@@ -8,7 +8,8 @@ from sqlalchemy import Connection, select
 from frame.audit import schema
 from frame.audit.batches import BatchRecord, members_of, passthrough_digest, read_batch
 from frame.audit.conservation import discards
-from frame.audit.decoding import PATHS, error_of, tokens_of, unpack
+from frame.audit.decoding import PATHS, Stored, error_of, tokens_of
+from frame.audit.packing import unpack
 from frame.audit.stories import Birth, Step, Story, digest_in, read_story
 from frame.errors import FrameBug
 from frame.events import OUTCOME_OF, ErrorInfo, Outcome, Path
@@ -172,10 +173,12 @@ def _visit(connection: Connection, token: int, step: Step, digest: bytes | None)
     if segment.kind == "visited":
         changed = digest_in(connection, segment, step.place)
         output = digest if changed is None else changed
-    number = unpack(segment.size, segment.visit, segment.visit_width, segment.visits)[step.place]
+    number = segment.visit
+    if segment.visit_width:
+        number = unpack(segment.size, segment.visit, segment.visit_width, segment.visits)[step.place]
     visit = Visit(
         token=token,
-        visit=number if segment.visit_width else segment.visit,
+        visit=number,
         attempt=segment.attempt,
         node=segment.node,
         status=segment.status,
@@ -209,13 +212,13 @@ def _at_sink(connection: Connection, visit: Visit, step: Step) -> Visit:
     return replace(visit, status="completed", **times)
 
 
-def _confirmation(connection: Connection, step: Step):  # type: ignore[no-untyped-def]
+def _confirmation(connection: Connection, step: Step) -> Stored | None:
     done, segment = schema.confirmations, step.segment
     key = (getattr(done.c, name) == getattr(segment, name) for name in ("run", "node", "intent"))
     return connection.execute(select(done).where(*key)).first()
 
 
-def _refusal(connection: Connection, token: int, step: Step):  # type: ignore[no-untyped-def]
+def _refusal(connection: Connection, token: int, step: Step) -> Stored | None:
     refused, segment = schema.rejections, step.segment
     key = (getattr(refused.c, name) == getattr(segment, name) for name in ("run", "node", "intent"))
     return connection.execute(select(refused).where(*key, refused.c.token == token)).first()

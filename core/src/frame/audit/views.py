@@ -27,9 +27,9 @@ _VISIT = (
     "s.visit + CASE WHEN s.visit_width = 0 THEN 0 "
     "ELSE CAST(substr(s.visits, k.n * s.visit_width + 1, s.visit_width) AS INTEGER) END"
 )
-_PARENT_OF_FORK = _nth("s.first_token", "s.token_width", "s.tokens", "(k.n / s.fan)")
+_PARENT_OF_FORK = _nth("s.first_token", "s.token_width", "s.tokens", "(k.n / NULLIF(s.fan, 0))")
 _GROUP = _nth("s.first_group", "s.group_width", "s.groups", "k.n")
-_GROUP_OF_PARENT = _nth("s.first_group", "s.group_width", "s.groups", "(k.n / s.fan)")
+_GROUP_OF_PARENT = _nth("s.first_group", "s.group_width", "s.groups", "(k.n / NULLIF(s.fan, 0))")
 _DIGEST = (
     "(SELECT substr(d.digests, k.n * 32 + 1, 32) FROM segment_digests d WHERE d.run = s.run "
     "AND d.chunk = s.chunk AND d.position = s.position AND d.part = s.part)"
@@ -76,7 +76,7 @@ _ROWS = (
     + " AND s.first_row IS NOT NULL"
 )
 
-_VALIDATION_ERRORS = f"""
+_VALIDATION_ERRORS = """
 SELECT s.run, s.chunk, s.position, s.first_row AS "row", s.first_token AS token, s.label AS place, s.target AS sink,
        e.type AS error_type, e.message AS error_message, d.digests AS digest
 FROM segments s
@@ -84,6 +84,10 @@ JOIN errors e ON e.run = s.run AND e.chunk = s.chunk AND e.position = s.position
 JOIN segment_digests d ON d.run = s.run AND d.chunk = s.chunk AND d.position = s.position AND d.part = s.part
 WHERE s.kind = 'row_invalid'
 """
+
+_ORIGIN = _one_of(
+    "s.kind", {"routed": "fork", "expanded": "expansion", "merged": "merge", "batch_flushed": "batch"}
+)
 
 _TOKENS = " UNION ALL ".join(
     [
@@ -94,7 +98,7 @@ _TOKENS = " UNION ALL ".join(
         + " AND s.first_row IS NOT NULL",
         _unpacked(
             f"""s.run, s.first_child + k.n, s.chunk, s.position,
-            {_one_of("s.kind", {"routed": "fork", "expanded": "expansion", "merged": "merge", "batch_flushed": "batch"})},
+            {_ORIGIN},
             NULL, s.node, CASE WHEN s.kind = 'routed' THEN NULL ELSE {_DIGEST} END""",
             "s.children",
         )
@@ -121,7 +125,7 @@ _BATCH_OUTPUTS = (
 _TOKEN_PARENTS = " UNION ALL ".join(
     [
         _unpacked(
-            f"""s.run, s.first_child + k.n AS token, {_PARENT_OF_FORK} AS parent, 'fork' AS kind, s.chunk, s.position""",
+            f"s.run, s.first_child + k.n AS token, {_PARENT_OF_FORK} AS parent, 'fork' AS kind, s.chunk, s.position",
             "s.children",
         )
         + " AND s.kind = 'routed' AND s.fan > 0",
@@ -133,7 +137,7 @@ _TOKEN_PARENTS = " UNION ALL ".join(
             "AND p.position = s.position AND p.part = 0)",
         )
         + " AND s.kind = 'expanded'",
-        _unpacked(f"s.run, s.first_child + k.n / s.fan, {_TOKEN}, 'merge', s.chunk, s.position")
+        _unpacked(f"s.run, s.first_child + k.n / NULLIF(s.fan, 0), {_TOKEN}, 'merge', s.chunk, s.position")
         + " AND s.kind = 'merged' AND s.fan > 0",
         """
         SELECT o.run, o.token, m.token, 'batch', o.chunk, o.position
@@ -217,18 +221,20 @@ SELECT run, chunk, number, part, kind, node, visit, intent, size AS items, raw_b
 FROM payload_blocks
 """
 
+_NUMBER, _WORDS = "CAST(NULL AS BIGINT)", "CAST(NULL AS TEXT)"
 _NULLS = {
     "node": "s.node",
-    "sink": "NULL",
-    "fallback": "NULL",
-    "reason": "NULL",
-    "error_type": "NULL",
-    "error_message": "NULL",
-    "batch": "NULL",
-    "fork_group": "NULL",
-    "expand_group": "NULL",
-    "merge_group": "NULL",
+    "sink": _NUMBER,
+    "fallback": _NUMBER,
+    "reason": _WORDS,
+    "error_type": _WORDS,
+    "error_message": _WORDS,
+    "batch": _NUMBER,
+    "fork_group": _NUMBER,
+    "expand_group": _NUMBER,
+    "merge_group": _NUMBER,
 }
+"""The columns of an outcome that most paths leave empty, typed: PostgreSQL takes two bare NULLs of a UNION for text."""
 
 
 def _outcome(path: Path | str, *, condition: str, extra: str = "", ended_by: str = "s", **fields: str) -> str:
@@ -297,9 +303,9 @@ _TOKEN_OUTCOMES = " UNION ALL ".join(
             error_type=_last_error("type"),
             error_message=_last_error("message"),
         ),
-        """
-        SELECT r.run, r.token, c.chunk, c.position, 'failure', 'sink_rejected', r.node, r.node, NULL, NULL,
-               'SinkRejected', r.reason, NULL, NULL, NULL, NULL
+        f"""
+        SELECT r.run, r.token, c.chunk, c.position, 'failure', 'sink_rejected', r.node, r.node, {_NUMBER}, {_WORDS},
+               'SinkRejected', r.reason, {_NUMBER}, {_NUMBER}, {_NUMBER}, {_NUMBER}
         FROM rejections r
         JOIN confirmations c ON c.run = r.run AND c.node = r.node AND c.intent = r.intent
         WHERE r.fallback IS NULL
