@@ -60,7 +60,9 @@ def test_reading_is_not_slower_than_the_dict_reader(drive, tmp_path):
 
     theirs_us, ours_us = medians_us(plain, ours)
 
-    print(f"\nread: csv.DictReader {theirs_us:.2f} us a row, csv source {ours_us:.2f} (nulls, hash, positions)")
+    print(
+        f"\nread: csv.DictReader {theirs_us:.2f} us a row, csv source {ours_us:.2f} (nulls, hash, positions)"
+    )
     assert ours_us < theirs_us * 1.5
 
 
@@ -83,5 +85,7 @@ def test_writing_is_not_slower_than_the_dict_writer(drive, tmp_path):
 
     theirs_us, ours_us = medians_us(plain, ours)
 
-    print(f"\nwrite: csv.DictWriter {theirs_us:.2f} us a row, csv sink {ours_us:.2f} (cells checked, hash, no fsync)")
+    print(
+        f"\nwrite: csv.DictWriter {theirs_us:.2f} us a row, csv sink {ours_us:.2f} (cells checked, hash, no fsync)"
+    )
     assert ours_us < theirs_us * 1.5

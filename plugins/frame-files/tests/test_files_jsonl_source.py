@@ -56,7 +56,9 @@ def test_a_line_is_read_exactly(drive, tmp_path, line, row):
         (b'{"a":"' + b"x" * 60_000 + b'"}', "more than max_line_bytes (50000)"),
     ],
 )
-def test_a_line_that_has_no_exact_meaning_is_an_invalid_row_between_intact_ones(drive, tmp_path, line, reason):
+def test_a_line_that_has_no_exact_meaning_is_an_invalid_row_between_intact_ones(
+    drive, tmp_path, line, reason
+):
     path = file(tmp_path, b'{"n":1}\n' + line + b'\n{"n":2}\n')
 
     limit = 50_000 if "max_line" in reason else 1_000_000

@@ -69,7 +69,9 @@ def test_nested_values_and_uuids_are_text_and_declared_lists_are_lists(drive, tm
         ({"a": "x"}, {"a": "\ud800"}, "does not fit its column (str)"),
     ],
 )
-def test_a_value_that_does_not_fit_is_rejected_and_the_others_are_written(drive, tmp_path, first, bad, reason):
+def test_a_value_that_does_not_fit_is_rejected_and_the_others_are_written(
+    drive, tmp_path, first, bad, reason
+):
     sink = drive.opened("parquet", tmp_path / "out")
 
     (rejected,) = drive.put(sink, [first, bad, {}, first])
@@ -214,7 +216,9 @@ def test_a_file_that_was_changed_is_not_read_on(drive, tmp_path):
 
 def test_columns_can_be_chosen_and_have_names_of_their_own(drive, tmp_path):
     pq.write_table(pa.table({"a": [1], "b": [2]}), tmp_path / "in.parquet")
-    pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), tmp_path / "double.parquet")
+    pq.write_table(
+        pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]), tmp_path / "double.parquet"
+    )
 
     assert drive.read("parquet", tmp_path / "in.parquet", columns=["b"]) == [{"b": 2}]
     with pytest.raises(ConfigError, match="no column 'c'"):
@@ -244,7 +248,7 @@ def test_a_damaged_row_group_stops_the_source_after_the_rows_before_it(drive, tm
 
     for number in numbers[:50_000]:
         assert next(rows) == {"n": number}
-    with pytest.raises(SourceError, match="after row [5-9].*checksum"):
+    with pytest.raises(SourceError, match=r"after row [5-9].*checksum"):
         list(rows)
 
 
@@ -260,5 +264,5 @@ def test_a_damaged_row_group_stops_the_source_after_the_rows_before_it(drive, tm
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(plugin, options):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         plugin.Config(**options)

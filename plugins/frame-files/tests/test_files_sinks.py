@@ -35,7 +35,7 @@ ROW = {
     "long": timedelta(seconds=-1.5),
     "id": UUID(int=1),
     "bytes": b"\x00\xff",
-    "nested": {"b": [1, None], "a": Decimal("1")},
+    "nested": {"b": [1, None], "a": Decimal(1)},
     "list": ["ä"],
 }
 
@@ -99,7 +99,7 @@ def test_a_row_with_another_field_is_rejected_and_a_missing_one_is_empty(drive, 
 def test_a_row_that_cannot_be_written_is_rejected_and_the_others_are_written(drive, tmp_path, kind, bad):
     sink = drive.opened(kind, tmp_path / "out")
 
-    rejected = drive.put(sink, [{"a": "x"}, bad if bad else {"b": 1}, {"a": "y"}])
+    rejected = drive.put(sink, [{"a": "x"}, bad or {"b": 1}, {"a": "y"}])
     artifact = sink.finish(drive.context())
 
     assert [one.index for one in rejected] == [1]
@@ -164,7 +164,7 @@ def test_the_options_of_the_csv_sink(drive, tmp_path):
     ],
 )
 def test_options_that_cannot_be_meant_are_refused(options):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         CsvSink.Config(**options)
 
 
@@ -266,7 +266,7 @@ def test_a_file_that_somebody_else_made_meanwhile_is_not_replaced(drive, tmp_pat
     drive.put(sink, [{"a": 1}])
     target.write_bytes(b"theirs")
 
-    with pytest.raises(SinkError, match="was changed while|has appeared while"):
+    with pytest.raises(SinkError, match=r"was changed while|has appeared while"):
         sink.finish(drive.context())
 
     assert target.read_bytes() == b"theirs"

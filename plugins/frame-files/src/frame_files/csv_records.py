@@ -11,7 +11,7 @@ the line may come. Lines end with LF, CRLF or CR; blank lines are no records.
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from frame_files.blocks import Blocks, Overlong
@@ -88,7 +88,7 @@ class CsvRecords:
         line_ends: Sequence[int]
         if len(data) > min(self._dialect.max_field_bytes, self._dialect.max_record_bytes):
             return self._carefully(data, place, last)
-        if self._quote and self._quote in data or len(self._names) == 1:
+        if (self._quote and self._quote in data) or len(self._names) == 1:
             rows, line_ends, lines = self._quoted(data)
         else:
             rows, line_ends, lines = self._plain(data)
@@ -168,9 +168,8 @@ class CsvRecords:
                 continue
             record = self._record(data, at)
             if record.is_open and (not last or index < len(lines) - 1):
-                return self._unfinished(
-                    items, ends, index, data[at:], place.offset + at, place.line + index, last
-                )
+                here = Place(place.file, place.line + index, place.offset + at)
+                return self._unfinished(Parsed(items, ends, index), data[at:], here, last)
             first, begin = index, at
             while at < record.end:
                 at += len(lines[index])
@@ -183,20 +182,17 @@ class CsvRecords:
             ends.append(index)
         return Parsed(items, ends, len(lines))
 
-    def _unfinished(
-        self, items: list[Item], ends: list[int], lines: int, rest: bytes, offset: int, line: int, last: bool
-    ) -> Parsed:
-        """The records before one whose closing quote has not come yet, or will not come."""
+    def _unfinished(self, before: Parsed, rest: bytes, place: Place, last: bool) -> Parsed:
+        """The records before one, at `place`, whose closing quote has not come yet, or will not come."""
         if not last and len(rest) <= self._dialect.max_record_bytes:
-            return Parsed(items, ends, lines, len(rest))
-        until = (
-            "the end of the file" if last else f"{self._dialect.max_record_bytes} bytes on (max_line_bytes)"
-        )
+            return replace(before, rest_bytes=len(rest))
+        limit = f"{self._dialect.max_record_bytes} bytes on (max_line_bytes)"
         stop = (
-            f"a quote that opens in line {line} is not closed before {until}: bytes {offset} to "
-            f'{offset + len(rest)} cannot be told apart into rows. Close the quote, or set quotechar to ""'
+            f"a quote that opens in line {place.line} is not closed before "
+            f"{'the end of the file' if last else limit}: bytes {place.offset} to {place.offset + len(rest)} cannot "
+            'be told apart into rows. Close the quote, or set quotechar to ""'
         )
-        return Parsed(items, ends, lines, len(rest), stop)
+        return replace(before, rest_bytes=len(rest), stop=stop)
 
     def _record(self, data: bytes, at: int) -> Record:
         """The record that begins at `at`; its `end` is where the next one may begin."""
@@ -245,7 +241,8 @@ class CsvRecords:
             return f"{len(record.fields)} fields, and there are {len(self._names)} columns{truncated}"
         for name, field in zip(self._names, record.fields, strict=True):
             if len(field) > self._dialect.max_field_bytes:
-                return f"field {name!r} has {len(field)} bytes, more than max_field_bytes ({self._dialect.max_field_bytes})"
+                limit = self._dialect.max_field_bytes
+                return f"field {name!r} has {len(field)} bytes, more than max_field_bytes ({limit})"
         return None
 
 

@@ -71,9 +71,7 @@ class CsvSource(TextSource):
     def provides(self) -> Schema:
         """The columns, when `header` names them."""
         text = parse_field_type("str?" if self.config.null_values else "str")
-        return Schema(
-            {name: text for name in self.config.header or ()}, complete=self.config.header is not None
-        )
+        return Schema(dict.fromkeys(self.config.header or (), text), complete=self.config.header is not None)
 
     def reading(self) -> Reading:
         config = self.config

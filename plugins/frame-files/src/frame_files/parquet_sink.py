@@ -36,9 +36,9 @@ class ParquetSink(Sink):
     """Rows into a Parquet file with typed columns.
 
     The columns are the fields of the first row, or those of `fields`; a column's type is that of its first
-    value (text, if it has none). A row that lacks a field has null there. A row with another field, a value of another type, or one
-    that does not fit exactly (an integer beyond 64 bits) is rejected. Nested values are JSON text unless
-    `fields` declares a list. The file appears as PATH when the run has ended well.
+    value (text, if it has none). A row that lacks a field has null there. A row with another field, a value of
+    another type, or one that does not fit exactly (an integer beyond 64 bits) is rejected. Nested values are
+    JSON text unless `fields` declares a list. The file appears as PATH when the run has ended well.
     """
 
     name = "parquet"
@@ -177,7 +177,9 @@ class ParquetSink(Sink):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        schema = pa.schema([(name, arrow_type(kind_named(kind or "str"))) for name, kind in self._kinds.items()])
+        schema = pa.schema(
+            [(name, arrow_type(kind_named(kind or "str"))) for name, kind in self._kinds.items()]
+        )
         compression = None if self.config.compression == "none" else self.config.compression
         sink = pa.PythonFile(Appending(part), "w")
         with pq.ParquetWriter(sink, schema, compression=compression, write_page_checksum=True) as writer:

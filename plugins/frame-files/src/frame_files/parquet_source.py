@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from frame.errors import Refused, SourceError
-from frame.plugin import Context, Determinism, InvalidRow, PluginConfig, Schema, Source
+from frame.plugin import Context, Determinism, InvalidRow, PluginConfig, Source
 from pydantic import Field, field_validator
 
 from frame_files.arrow_rows import rows_of
@@ -94,10 +94,11 @@ class ParquetSource(Source):
         while data := self._open.read(_STEP_BYTES):
             sha256.update(data)
             size += len(data)
-        expected = self._identity.get("sha256", sha256.hexdigest())
-        if sha256.hexdigest() != expected:
+        found = sha256.hexdigest()
+        expected = self._identity.get("sha256", found)
+        if found != expected:
             raise Refused(
-                f"{source.uri} has changed since it was read: it had SHA-256 {expected} and has {sha256.hexdigest()} now"
+                f"{source.uri} has changed since it was read: it had SHA-256 {expected} and has {found} now"
             )
         self._identity = {"uri": source.uri, "size_bytes": size, "sha256": expected, "mtime": source.mtime()}
         self._evidence = [*self._evidence, self._identity]

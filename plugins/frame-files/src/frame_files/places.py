@@ -13,9 +13,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import pathname2url
 
 from frame.errors import ConfigError, Problem
 
@@ -94,7 +94,7 @@ class Input:
         """When the file was last changed, RFC 3339; None when nobody knows."""
         if self.location == STANDARD or is_url(self.location):
             return None
-        changed = datetime.fromtimestamp(os.stat(self.location).st_mtime, UTC)
+        changed = datetime.fromtimestamp(Path(self.location).stat().st_mtime, UTC)
         return changed.isoformat().replace("+00:00", "Z")
 
 
@@ -110,8 +110,8 @@ def listed(path: str, node: str, storage: Mapping[str, Any]) -> list[Input]:
     path = local_path(path)
     if not glob.has_magic(path) or os.path.lexists(path):
         check_readable(path, node)
-        return [Input(os.path.basename(path), file_uri(path), path)]
-    matches = sorted(match for match in glob.glob(path, recursive=True) if not os.path.isdir(match))
+        return [Input(Path(path).name, file_uri(path), path)]
+    matches = sorted(match for match in glob.iglob(path, recursive=True) if not Path(match).is_dir())  # noqa: PTH207
     if not matches:
         raise wrong(node, f"no file matches {path!r}", "Check the pattern; `**` also goes into folders.")
     for match in matches:
@@ -122,7 +122,7 @@ def listed(path: str, node: str, storage: Mapping[str, Any]) -> list[Input]:
 def check_readable(path: str, node: str) -> None:
     """Raise ConfigError, with the reason, unless `path` is a regular file that may be read."""
     try:
-        mode = os.stat(path).st_mode
+        mode = Path(path).stat().st_mode
     except FileNotFoundError:
         raise wrong(node, f"no such file: {path!r}", _near(path)) from None
     except OSError as error:
@@ -139,7 +139,7 @@ def check_readable(path: str, node: str) -> None:
 def check_writable(path: str, node: str) -> None:
     """Raise ConfigError unless `path` is free or a regular file, in a folder that is there or can be made."""
     try:
-        mode = os.lstat(path).st_mode
+        mode = Path(path).lstat().st_mode
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -147,13 +147,13 @@ def check_writable(path: str, node: str) -> None:
     else:
         if not stat.S_ISREG(mode):
             raise wrong(node, f"{path!r} is {_sort(mode)}, not a regular file", "Name another file.")
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = Path(path).absolute().parent
     while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    if not os.path.isdir(folder):
-        raise wrong(node, f"{path!r} cannot be written: {folder!r} is not a folder")
+        folder = folder.parent
+    if not folder.is_dir():
+        raise wrong(node, f"{path!r} cannot be written: '{folder}' is not a folder")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise wrong(node, f"{path!r} cannot be written: folder {folder!r} is read-only for this user")
+        raise wrong(node, f"{path!r} cannot be written: folder '{folder}' is read-only for this user")
 
 
 def _sort(mode: int) -> str:
@@ -163,27 +163,24 @@ def _sort(mode: int) -> str:
 
 def _near(path: str) -> str:
     """Advice that names files which look like `path`."""
-    folder = os.path.dirname(path) or "."
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return f"The folder {folder!r} does not exist, either." if not os.path.isdir(folder) else ""
-    near = difflib.get_close_matches(os.path.basename(path), names, n=3)
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        return f"The folder '{folder}' does not exist, either."
+    names = [entry.name for entry in folder.iterdir()] if os.access(folder, os.R_OK) else []
+    near = difflib.get_close_matches(Path(path).name, names, n=3)
     if near:
-        return (
-            f"Did you mean {' or '.join(repr(os.path.join(os.path.dirname(path), name)) for name in near)}?"
-        )
-    return f"The folder {os.path.abspath(folder)!r} has no file with a name like that."
+        return f"Did you mean {' or '.join(repr(str(Path(path).parent / name)) for name in near)}?"
+    return f"The folder '{folder}' has no file with a name like that."
 
 
 def _short(paths: Sequence[str]) -> list[str]:
     """The paths from their common folder on."""
-    common = os.path.commonpath([os.path.dirname(path) or "." for path in paths])
+    common = os.path.commonpath([Path(path).parent for path in paths])
     return [os.path.relpath(path, common) for path in paths]
 
 
 def file_uri(path: str) -> str:
-    return "file://" + pathname2url(os.path.abspath(path))
+    return Path(path).absolute().as_uri()
 
 
 def _listed_urls(url: str, node: str, storage: Mapping[str, Any]) -> list[Input]:

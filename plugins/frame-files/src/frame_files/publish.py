@@ -14,6 +14,7 @@ import hashlib
 import os
 import shutil
 import stat
+from pathlib import Path
 from typing import Any
 
 from frame.errors import Refused, TryAgainLater
@@ -43,7 +44,7 @@ class PartFile:
 
     def begin(self) -> None:
         """Begin anew, with an empty file; the folder is made if there is none."""
-        make_folder(os.path.dirname(os.path.abspath(self.target)))
+        make_folder(_folder_of(self.target))
         self._open(os.O_CREAT)
         os.ftruncate(self._file(), 0)
 
@@ -66,7 +67,8 @@ class PartFile:
         """Take what was published as the `.part` file, for the run stopped after it had published."""
         if not os.path.lexists(self.target):
             if size == 0:
-                return self.begin()
+                self.begin()
+                return
             raise Refused(f"neither {self.path} nor {self.target} is there any more: the run cannot go on")
         self._open(os.O_CREAT)
         with open_again(self.target) as published:
@@ -134,7 +136,7 @@ class PartFile:
         try:
             os.fsync(descriptor)
             if not self._entered:
-                sync_folder(os.path.dirname(os.path.abspath(self.path)))
+                sync_folder(_folder_of(self.path))
         except OSError as error:
             self._failed = OSError(error.errno, error.strerror, self.path)
             raise self._failed from error
@@ -144,17 +146,17 @@ class PartFile:
         """Give the finished file its name, in one step. Raises FileExistsError unless it may `replace` another."""
         self.sync()
         if replace or self.was_published:
-            os.replace(self.path, self.target)
+            Path(self.path).replace(self.target)
         else:
             _rename_to_free_name(self.path, self.target)
-        sync_folder(os.path.dirname(os.path.abspath(self.target)))
+        sync_folder(_folder_of(self.target))
         self.close()
 
     def remove(self) -> None:
         """Remove the `.part` file."""
         self.close()
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
+            Path(self.path).unlink()
 
     def close(self) -> None:
         """Let go of the file, which stays as it is."""
@@ -185,18 +187,16 @@ def sha256_of(path: str) -> tuple[int, str]:
         return file.tell(), digest
 
 
-def make_folder(folder: str) -> None:
+def make_folder(folder: Path) -> None:
     """Make `folder` and those above it, durably, unless they are there."""
-    if os.path.isdir(folder):
+    if folder.is_dir():
         return
-    above = os.path.dirname(folder)
-    make_folder(above)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(folder)
-    sync_folder(above)
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
-def sync_folder(folder: str) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable (Windows does that by itself)."""
     if os.name == "nt":
         return
@@ -205,6 +205,10 @@ def sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _folder_of(path: str) -> Path:
+    return Path(path).absolute().parent
 
 
 def upload(path: str, system: Any, target: str) -> None:
@@ -225,9 +229,9 @@ def _rename_to_free_name(path: str, target: str) -> None:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from error
-        os.rename(path, target)
+        Path(path).rename(target)
     else:
-        os.unlink(path)
+        Path(path).unlink()
 
 
 def _lock(descriptor: int, path: str) -> None:

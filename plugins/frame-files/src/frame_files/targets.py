@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from frame.errors import ConfigError, SinkError
@@ -77,7 +78,7 @@ class RemoteTarget:
     def __init__(self, url: str, node: str, spool_folder: str, storage: Mapping[str, Any]) -> None:
         self._node = node
         self._url, self._storage = url, storage
-        self._spool = os.path.join(spool_folder, hashlib.sha256(url.encode()).hexdigest()[:16])
+        self._spool = str(Path(spool_folder) / hashlib.sha256(url.encode()).hexdigest()[:16])
         self.part = PartFile(self._spool)
         self.uri = without_credentials(url)
 
