@@ -16,7 +16,8 @@ from frame.expressions.values import Unusable, weigh
 MAX_WORK = 30_000_000
 """Squares of the lengths of the lists that macros walk, times what an item's result could hold, added up.
 
-The library copies the list of results for every item that it adds: 30,000,000 took 1.6 s in the worst case that was found.
+The library copies the list of results for every item that it adds: 30,000,000 took 1.6 s in the worst case
+that was found.
 """
 
 
