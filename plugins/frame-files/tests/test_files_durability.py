@@ -1,0 +1,114 @@
+"""What is synced before what, who may write at all, and that the README tells the truth."""
+
+import os
+import re
+from pathlib import Path
+
+import frame_files
+import pytest
+import yaml
+from frame_files.publish import PartFile
+
+PACKAGE = Path(frame_files.__file__).parent
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.fixture
+def trace(monkeypatch):
+    """The calls that make a file durable or give it its name, in order, with the file that they concern."""
+    calls = []
+
+    def record(name, real, target):
+        def call(*args, **kwargs):
+            calls.append((name, target(args[0])))
+            return real(*args, **kwargs)
+
+        return call
+
+    def name_of(descriptor):
+        return Path(f"/proc/self/fd/{descriptor}").readlink().name
+
+    monkeypatch.setattr(os, "fsync", record("fsync", os.fsync, name_of))
+    monkeypatch.setattr(os, "write", record("write", os.write, name_of))
+    monkeypatch.setattr(os, "link", record("name", os.link, lambda path: Path(path).name))
+    monkeypatch.setattr(Path, "replace", record("name", Path.replace, lambda path: path.name))
+    return calls
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+@pytest.mark.parametrize("mode", ["fail", "overwrite"])
+def test_data_is_durable_before_its_position_is_told_and_before_it_gets_its_name(
+    drive, tmp_path, trace, mode
+):
+    sink = drive.opened("jsonl", tmp_path / "new" / "out", on_existing=mode)
+    drive.put(sink, [{"a": 1}])
+    sink.position()
+    drive.put(sink, [{"a": 2}])
+    sink.finish(drive.context())
+
+    assert trace == [
+        ("fsync", tmp_path.name),
+        ("write", "out.part"),
+        ("fsync", "out.part"),
+        ("fsync", "new"),
+        ("write", "out.part"),
+        ("fsync", "out.part"),
+        ("name", "out.part"),
+        ("fsync", "new"),
+    ]
+
+
+def test_a_sync_that_failed_is_not_tried_again(tmp_path, monkeypatch):
+    part = PartFile(str(tmp_path / "out"))
+    part.begin()
+    part.write(b"x")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(5, "Input/output error")))
+        with pytest.raises(OSError, match=r"Input/output error: .*out.part"):
+            part.sync()
+
+    with pytest.raises(OSError, match=r"Input/output error: .*out.part"):
+        part.sync()
+    with pytest.raises(OSError, match=r"Input/output error"):
+        part.write(b"y")
+    part.close()
+
+
+def test_only_one_module_opens_for_writing_syncs_and_renames():
+    writes = re.compile(
+        r"O_CREAT|O_WRONLY|O_RDWR|fsync\(|os\.(rename|replace|link|write)\(|\.(replace|rename)\(self|\.unlink\(|"
+        r"write_(text|bytes)\(|open\([^)]*[\"'][wax+]b?[\"']"
+    )
+
+    found = {path.name for path in PACKAGE.glob("*.py") if writes.search(path.read_text("utf-8"))}
+
+    assert found == {"publish.py"}
+
+
+def test_every_option_of_every_plugin_has_a_description(drive):
+    from frame_files.csv_sink import CsvSink
+    from frame_files.csv_source import CsvSource
+    from frame_files.jsonl_sink import JsonlSink
+    from frame_files.jsonl_source import JsonlSource
+    from frame_files.parquet_sink import ParquetSink
+    from frame_files.parquet_source import ParquetSource
+
+    for plugin in (CsvSource, CsvSink, JsonlSource, JsonlSink, ParquetSource, ParquetSink):
+        assert plugin.__doc__
+        assert [name for name, option in plugin.Config.model_fields.items() if not option.description] == []
+
+
+def test_the_example_of_the_readme_gives_what_it_says(drive, tmp_path, monkeypatch):
+    blocks = dict(re.findall(r"```(csv|yaml|json)\n(.*?)```", README.read_text("utf-8"), flags=re.DOTALL))
+    pipeline = yaml.safe_load(blocks["yaml"])
+    (tmp_path / "people.csv").write_text(blocks["csv"])
+    monkeypatch.chdir(tmp_path)
+    kinds = {"int": int, "str": str, "int?": lambda text: None if text is None else int(text)}
+    fields = pipeline["source"]["schema"]["fields"]
+
+    rows = drive.read("csv", **pipeline["source"]["options"])
+    typed = [{name: kinds[fields[name]](value) for name, value in row.items()} for row in rows]
+    sink = pipeline["sinks"]["people"]
+    drive.written(sink["plugin"], sink["options"].pop("path"), typed, **sink["options"])
+
+    assert (tmp_path / "out" / "people.jsonl").read_text() == blocks["json"]
