@@ -90,6 +90,26 @@ def test_a_run_with_a_token_in_flight_cannot_be_completed(database: Database) ->
     recorder.finish(RunStatus.INTERRUPTED, {"succeeded": 0}, 78)
 
 
+def test_counters_that_differ_from_the_record_are_refused(database: Database) -> None:
+    recorder = Recorder(database).begin(opening())
+    recorder.commit(chunk(0, 0, 3))
+    recorder.commit(Chunk(1, 9, [SinkConfirmed(2, 0, None, 5, 6)]))
+
+    with pytest.raises(AuditError, match="counter 'succeeded' is 4 in the engine and 3 on record"):
+        recorder.finish(RunStatus.COMPLETED, {"succeeded": 4}, 77)
+
+
+def test_a_chunk_that_refers_to_an_unknown_node_is_refused_whole(database: Database) -> None:
+    recorder = Recorder(database).begin(opening())
+    wrong = Chunk(0, 0, [*chunk(0, 0, 3).events, Visited(9, 0, range(1), None, 1, 2)])
+
+    with pytest.raises(AuditError, match="FOREIGN KEY"):
+        recorder.commit(wrong)
+
+    with database.reading() as connection:
+        assert list(read_chunks(connection, recorder.run)) == []
+
+
 def test_a_chunk_out_of_turn_is_a_bug(database: Database) -> None:
     recorder = Recorder(database).begin(opening())
 

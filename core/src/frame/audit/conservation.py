@@ -5,12 +5,13 @@ could see a second end; this fold can.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from frame.audit import schema
+from frame.audit.counters import counters_from
 from frame.audit.decoding import read_chunk_events
 from frame.errors import AuditError
 from frame.events import (
@@ -56,7 +57,7 @@ class Ledger:
     def __init__(self, discards: frozenset[tuple[int, int]]) -> None:
         self.states = bytearray()
         self.paths: Counter[Path] = Counter()
-        self.tokens = 0
+        self.rows = self.tokens = 0
         self._discards = discards
         self._batches: dict[int, list[Tokens]] = {}
         self._writes: dict[tuple[int, int], SinkIntended] = {}
@@ -66,6 +67,10 @@ class Ledger:
         apply = _EFFECTS.get(type(event))
         if apply is not None:
             apply(self, event)
+
+    def counters(self) -> dict[str, int]:
+        """The counters of the run so far (BEHAVIOUR §1)."""
+        return counters_from(self.paths, self.rows, self.tokens)
 
     def first_open(self) -> int | None:
         """The smallest token that has not ended."""
@@ -114,7 +119,12 @@ class Ledger:
         elif event.mode is RouteMode.FORK:
             self.end(event.tokens, Path.FORKED)
 
+    def rows_read(self, event: RowsRead) -> None:
+        self.rows += len(event.tokens)
+        self.begin(event.tokens)
+
     def invalid(self, event: RowInvalid) -> None:
+        self.rows += 1
         token = range(event.token, event.token + 1)
         self.begin(token)
         if event.sink is None:
@@ -161,7 +171,7 @@ class _Unbalanced(Exception):
 
 
 _EFFECTS: dict[type, Callable[[Ledger, Any], None]] = {
-    RowsRead: lambda ledger, event: ledger.begin(event.tokens),
+    RowsRead: Ledger.rows_read,
     RowInvalid: Ledger.invalid,
     Failed: lambda ledger, event: ledger.failed(event.node, event.clause, event.limit, (event.token,)),
     Dropped: lambda ledger, event: ledger.end(event.tokens, Path.DROPPED),
@@ -208,11 +218,13 @@ def _events(connection: Connection, run: int) -> Iterator[Event]:
             yield event
 
 
-def check(connection: Connection, run: int) -> Ledger:
-    """The ledger of a run in which every token has ended once. Raises AuditError, naming the first that has
-    not."""
+def check(connection: Connection, run: int, counters: Mapping[str, int]) -> None:
+    """Raises AuditError unless every token of the run has ended once and `counters` are those of the record."""
     ledger = fold(connection, run)
     token = ledger.first_open()
     if token is not None:
         raise AuditError(f"run {run}", f"token {token} has no end, so the run is not complete")
-    return ledger
+    for name, derived in ledger.counters().items():
+        if counters.get(name, derived) != derived:
+            said = f"counter {name!r} is {counters[name]} in the engine and {derived} on record"
+            raise AuditError(f"run {run}", said)

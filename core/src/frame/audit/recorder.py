@@ -8,7 +8,6 @@ if it has not, the chunk is written once more where only the connection was lost
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, insert, select, update
@@ -120,22 +119,15 @@ class RunRecorder:
         self._transact(lambda connection: self._inserts.write(connection, rows))
         self.next_chunk += 1
 
-    def submit(self, chunk: Chunk) -> "Future[None]":
-        """`commit`, as a future that is done already; the interface of `ThreadedRecorder`."""
-        done: Future[None] = Future()
-        self.commit(chunk)
-        done.set_result(None)
-        return done
-
     def finish(self, status: RunStatus, counters: Mapping[str, int], at_us: int) -> None:
         """Put the end of the run on record, once.
 
-        Raises AuditError if it has ended already, or if `status` says that all went through and some token has
-        no end, or two.
+        Raises AuditError if it has ended already, or if `status` says that all is done and some token has no end,
+        or two, or `counters` differ from what the record says.
         """
         if status in ENDED_WELL:
             with self.database.reading() as connection:
-                conservation.check(connection, self.run)
+                conservation.check(connection, self.run, counters)
         self.change("status", status, at_us, {"counters": dict(counters)})
 
     def change(self, kind: str, status: RunStatus, at_us: int, detail: Mapping[str, Any]) -> None:
@@ -159,9 +151,6 @@ class RunRecorder:
             expires_us = _expiry(now_us, self._lease_s)
             if connection.execute(update(leases).where(*mine).values(expires_us=expires_us)).rowcount != 1:
                 raise self._fenced()
-
-    def close(self) -> None:
-        """Nothing to let go of; the interface of `ThreadedRecorder`."""
 
     def _transact(self, write: Callable[[Connection], None]) -> None:
         try:

@@ -8,7 +8,6 @@ from sqlalchemy import Connection, Row, column, func, select, table
 
 from frame.audit import schema
 from frame.audit.conservation import fold
-from frame.audit.counters import count
 from frame.audit.text import from_json
 from frame.errors import UsageError
 from frame.events import RunStatus
@@ -197,5 +196,4 @@ def run_events(connection: Connection, run: int) -> list[RunEvent]:
 
 def counters_of(connection: Connection, run: int) -> dict[str, int]:
     """The counters of a run (BEHAVIOUR §1), derived from its record."""
-    ledger = fold(connection, run)
-    return count(ledger.paths, ledger.tokens)
+    return fold(connection, run).counters()
