@@ -1,8 +1,8 @@
 """Blocks of payload bytes: rows, outputs, reasons, requests and answers, compressed with zstandard.
 
 A block holds up to 2,500 items or about 1 MB, so that reading one item decompresses no more than that. Inside,
-4 bytes of length an item come first (little-endian), then the items. Level 1: over 1,000 JSON rows of 250
-bytes, level 3 saves 3 % more and takes twice as long.
+4 bytes of length an item come first (little-endian), then the items. Level 1: 1,000 JSON rows of 290 bytes
+become 38 bytes each in 0.33 µs; levels 2 to 4 make them no smaller and take up to a quarter longer.
 """
 
 from array import array

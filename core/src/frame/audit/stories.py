@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST
@@ -137,8 +137,7 @@ def digest_in(connection: Connection, segment: Stored, place: int) -> bytes | No
     key = (
         getattr(digests.c, name) == getattr(segment, name) for name in ("run", "chunk", "position", "part")
     )
-    joined = connection.scalar(select(digests.c.digests).where(*key))
-    return None if joined is None else bytes(joined[place * DIGEST : (place + 1) * DIGEST])
+    return connection.scalar(select(func.substr(digests.c.digests, place * DIGEST + 1, DIGEST)).where(*key))
 
 
 def token_of_row(connection: Connection, run: int, row: int) -> int:
