@@ -5,14 +5,19 @@ it are frozen all the way down, so the row that was hashed is the row that the n
 """
 
 from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any, NoReturn
+from uuid import UUID
 
 Value = Any
-"""None, bool, int, float, str, bytes, Decimal, date, time, aware datetime, timedelta, UUID, a list or a mapping of these."""
+"""None, bool, int, float, str, bytes, Decimal, date, time, aware datetime, timedelta, UUID, list or mapping."""
 
 
 def _refuse(self: object, *args: object, **kwargs: object) -> NoReturn:
-    raise TypeError(f"{type(self).__name__} is read-only: return a new row instead, as in {{**row, 'field': value}}")
+    raise TypeError(
+        f"{type(self).__name__} is read-only: return a new row instead, as in {{**row, 'field': value}}"
+    )
 
 
 class Row(dict[str, Any]):
@@ -21,7 +26,7 @@ class Row(dict[str, Any]):
     __slots__ = ()
 
     __setitem__ = __delitem__ = __ior__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+    clear = pop = popitem = setdefault = update = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Row, (dict(self),)
@@ -36,7 +41,7 @@ class FrozenList(list[Any]):
     __slots__ = ()
 
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
-    append = clear = extend = insert = pop = remove = reverse = sort = _refuse  # type: ignore[assignment]
+    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FrozenList, (list(self),)
@@ -45,7 +50,7 @@ class FrozenList(list[Any]):
         return self
 
 
-_CONTAINERS = (dict, list, tuple, Mapping)
+_ATOMS = frozenset({type(None), bool, int, float, str, bytes, Decimal, date, time, datetime, timedelta, UUID})
 
 
 def freeze(row: Mapping[str, Any]) -> Row:
@@ -56,10 +61,10 @@ def freeze(row: Mapping[str, Any]) -> Row:
     """
     if type(row) is Row:
         return row
-    for value in row.values():
-        if isinstance(value, _CONTAINERS):
-            return Row({name: _freeze_value(value) for name, value in row.items()})
-    return Row(row)
+    # One pass in C over the types: a row without containers, nearly every row, is copied as it is.
+    if _ATOMS.issuperset(map(type, row.values())):
+        return Row(row)
+    return Row({name: _freeze_value(value) for name, value in row.items()})
 
 
 def _freeze_value(value: Any) -> Any:

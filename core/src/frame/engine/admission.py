@@ -55,16 +55,24 @@ _TYPED: dict[str, Any] = {
 }
 
 
+_FROM_JSON: Any = Json()
+
+
 def annotation(kind: FieldType, text: bool) -> Any:
     """The type that pydantic checks a field of `kind` with; `text`: the source gives nothing but text."""
     if kind.name == "list":
-        plain: Any = GenericAlias(list, (annotation(kind.items or ANY, text=False),))
-        plain = Json[plain] if text else plain
+        inner: Any = GenericAlias(list, (annotation(kind.items or ANY, text=False),))
+        plain: Any = Annotated[inner, _FROM_JSON] if text else inner
     elif kind.name == "object":
-        plain = Json[dict[str, Any]] if text else dict[str, Any]
+        plain = Annotated[dict[str, Any], _FROM_JSON] if text else dict[str, Any]
     else:
         plain = (_FROM_TEXT if text else _TYPED)[kind.name]
     return plain | None if kind.nullable and plain is not Any else plain
+
+
+def _adapter(item: Any) -> TypeAdapter[Any]:
+    items: Any = GenericAlias(list, (item,))
+    return TypeAdapter(items)
 
 
 @dataclass(slots=True)
@@ -117,11 +125,12 @@ class Admission:
             elif self._node.mode is not SchemaMode.FIXED:
                 shape[name] = NotRequired[Any]
         shape |= {name: annotation(kind, self._text) for name, kind in declared.items() if name not in shape}
-        row: Any = TypedDict("row", shape)  # type: ignore[misc]
+        make: Any = TypedDict  # its fields are known at run time only
+        row = make("row", shape)
         row.__pydantic_config__ = ConfigDict(
             extra="forbid" if self._node.mode is SchemaMode.FIXED else "allow"
         )
-        return TypeAdapter(GenericAlias(list, (row,)))
+        return _adapter(row)
 
     def _normalized(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         renamed = []
@@ -213,7 +222,7 @@ def _all_are(kind: str, values: Sequence[str]) -> bool:
     if kind == "int" and not all(re.fullmatch(r"[+-]?(0|[1-9]\d*)", value) for value in values):
         return False
     try:
-        TypeAdapter(GenericAlias(list, (_FROM_TEXT[kind],))).validate_python(values)
+        _adapter(_FROM_TEXT[kind]).validate_python(values)
     except ValidationError:
         return False
     return True

@@ -66,6 +66,10 @@ class Surroundings:
             self._loop = EventLoop()
         return self._loop
 
+    def beside(self) -> "Surroundings":
+        """The same for a node that is called while others are: it is watched by itself."""
+        return Surroundings(self.facts, self.stop, lambda: None, self._note)
+
     def close(self) -> None:
         self.watch.close()
         if self._loop is not None:
@@ -86,10 +90,10 @@ class PluginNode:
         ref: PluginRef,
         policy: CallPolicy,
         around: Surroundings,
-        call_of: Callable[[Any], Call] = _no_call,
+        call_of: Callable[[Any], Call] | None = None,
     ) -> None:
         self.number, self.name, self.ref, self.policy = number, name, ref, policy
-        self._around, self._call_of = around, call_of
+        self._around, self._call_of = around, call_of or _no_call
         self.plugin = ref.build()
         self.context = self._new_context()
         self._started = False
@@ -196,9 +200,9 @@ class PluginNode:
         self.context.attempt = 0
         many = getattr(call, "many", None)
         if many is not None:
-            values = self._all_at_once(many, rows)
-            if values is not None:
-                return values
+            at_once = self._all_at_once(many, rows)
+            if at_once is not None:
+                return at_once
         values: list[Any] = []
         while (done := len(values)) < len(rows):
             part = self._call_until_one_hangs(call, tokens[done:], rows[done:])

@@ -46,7 +46,18 @@ class Workers:
         while (job := self._jobs.get()) is not None:
             future, call = job
             if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(call())
-                except BaseException as error:
-                    future.set_exception(error)
+                _fulfil(future, call)
+
+
+def run_here(job: Callable[[], Any]) -> "Future[Any]":
+    """The future of `job`, which is run at once, in the caller's thread."""
+    future: Future[Any] = Future()
+    _fulfil(future, job)
+    return future
+
+
+def _fulfil(future: "Future[Any]", job: Callable[[], Any]) -> None:
+    try:
+        future.set_result(job())
+    except BaseException as error:
+        future.set_exception(error)

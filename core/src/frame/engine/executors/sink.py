@@ -1,7 +1,7 @@
 """Sinks: what is to be written is announced first, then written, made durable and confirmed."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tenacity import RetryError, Retrying, retry_if_not_exception_type, stop_after_attempt
@@ -22,7 +22,7 @@ BY_ERROR = frozenset({Path.ERROR_ROUTED, Path.INVALID_AT_SOURCE, Path.SINK_REJEC
 
 
 class SinkExecutor:
-    """Prepares and delivers the writes of one sink. `originals`: field names as the source wrote them."""
+    """Prepares and delivers the writes of one sink. `originals`: field names as frame has them -> as the source wrote."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class SinkExecutor:
         graph: Graph,
         around: Surroundings,
         inflight: InFlight,
-        originals: Mapping[str, str],
+        originals: Callable[[], Mapping[str, str]],
     ) -> None:
         self._node, self._plugin, self._graph = node, plugin, graph
         self._around, self._inflight, self._originals = around, inflight, originals
@@ -56,7 +56,7 @@ class SinkExecutor:
 
     def _changes_rows(self, write: Write) -> bool:
         by_error = self._node.error_field is not None and any(path in BY_ERROR for path, _ in write.paths)
-        return by_error or (self._node.headers_original and bool(self._originals))
+        return by_error or (self._node.headers_original and bool(self._originals()))
 
     def _changed(self, write: Write, rows: Sequence[Row]) -> list[Row]:
         paths = [path for path, count in write.paths for _ in range(count)]
@@ -81,7 +81,8 @@ class SinkExecutor:
     def _with_names(self, row: dict[str, Any]) -> dict[str, Any]:
         if not self._node.headers_original:
             return row
-        return {self._originals.get(name, name): value for name, value in row.items()}
+        originals = self._originals()
+        return {originals.get(name, name): value for name, value in row.items()}
 
     def deliver(self, intent: SinkIntended, rows: Sequence[Row]) -> SinkConfirmed:
         """Write, make durable, and say so. Raises SinkError when the sink fails as a whole."""

@@ -58,6 +58,12 @@ class SourceExecutor:
         """Field names as frame has them -> as the source wrote them, where these differ."""
         return {short: name for name, short in self._admission.originals.items() if short != name}
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether reading may have to wait for somebody else."""
+        waits: bool = self._plugin.plugin.may_wait()
+        return waits
+
     def read(self, until_us: int | None, stop: threading.Event) -> Read:
         """The next rows, raw."""
         if self._reader is None:

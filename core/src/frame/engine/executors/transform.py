@@ -18,7 +18,7 @@ from frame.rows import Row, freeze
 from frame.scheduler.work import Process, Processed
 
 MAY_RETURN = "a row (a mapping), Expand, Drop or Fail"
-_ROWS: frozenset[type] = frozenset({dict, Row})
+_ROWS: frozenset[object] = frozenset((dict, Row))
 
 TypeCheck = Callable[[Sequence[Row]], WrongType | None]
 """The first row that does not have the types which its plugin declares, as an error; None if all have."""

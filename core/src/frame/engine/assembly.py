@@ -1,0 +1,125 @@
+"""From a graph to what runs it: a plugin at each node, an executor around it, and their life from start to close."""
+
+from collections.abc import Callable
+from typing import Any
+
+from frame.engine.calls import Call
+from frame.engine.executors.aggregation import AggregationExecutor, accepting
+from frame.engine.executors.base import Executor
+from frame.engine.executors.coalesce import CoalesceExecutor
+from frame.engine.executors.gate import GateExecutor
+from frame.engine.executors.sink import SinkExecutor
+from frame.engine.executors.source import SourceExecutor
+from frame.engine.executors.transform import TransformExecutor
+from frame.engine.inflight import InFlight
+from frame.engine.nodes import PluginNode, Surroundings
+from frame.engine.typecheck import checker
+from frame.events import ArtifactMade, Payloads
+from frame.graph.model import (
+    AggregationNode,
+    CallPolicy,
+    CoalesceNode,
+    GateNode,
+    Graph,
+    SinkNode,
+    SourceNode,
+    TransformNode,
+)
+from frame.graph.schemas import schemas
+from frame.plugin.schema import Schema
+
+
+class Assembly:
+    """All plugins and executors of one run. `executors`: by node number, of the nodes between source and sinks."""
+
+    def __init__(
+        self, graph: Graph, around: Surroundings, inflight: InFlight, payloads: list[Payloads]
+    ) -> None:
+        self._graph, self._around = graph, around
+        self._shared = around, inflight, payloads
+        self._incoming = schemas(graph)
+        self._plugins: list[PluginNode] = []
+        self.executors: dict[int, Executor] = {}
+        self.sinks: dict[int, SinkExecutor] = {}
+        self.source = self._source(graph.source)
+        for node in graph.nodes:
+            match node:
+                case TransformNode():
+                    self.executors[node.number] = self._transform(node)
+                case GateNode():
+                    self.executors[node.number] = self._gate(node)
+                case AggregationNode():
+                    plugin = self._plugin(node, accepting(node.policy), _accept)
+                    self.executors[node.number] = AggregationExecutor(node, plugin, *self._shared)
+                case CoalesceNode():
+                    self.executors[node.number] = CoalesceExecutor(node, *self._shared)
+                case SinkNode():
+                    self.sinks[node.number] = self._sink(node, inflight)
+
+    # --- Building -------------------------------------------------------------------------------
+
+    def _source(self, node: SourceNode) -> SourceExecutor:
+        plugin = self._plugin(node, CallPolicy())
+        return SourceExecutor(node, plugin, self._graph.settings, *self._shared)
+
+    def _transform(self, node: TransformNode) -> TransformExecutor:
+        plugin = self._plugin(node, node.policy, lambda plugin: plugin.process)
+        incoming = self._incoming.get(node.number, Schema())
+        check = checker(plugin.plugin.provides(incoming), incoming)
+        return TransformExecutor(node, plugin, check, *self._shared)
+
+    def _gate(self, node: GateNode) -> GateExecutor:
+        plugin = None
+        if node.plugin is not None:
+            plugin = self._plugin(node, node.policy, lambda plugin: plugin.evaluate)
+        return GateExecutor(node, plugin, *self._shared)
+
+    def _sink(self, node: SinkNode, inflight: InFlight) -> SinkExecutor:
+        around = self._around.beside()
+        plugin = self._plugin(node, node.policy, around=around)
+        return SinkExecutor(node, plugin, self._graph, around, inflight, lambda: self.source.originals)
+
+    def _plugin(
+        self,
+        node: Any,
+        policy: CallPolicy,
+        call_of: Callable[[Any], Call] | None = None,
+        around: Surroundings | None = None,
+    ) -> PluginNode:
+        plugin = PluginNode(node.number, node.name, node.plugin, policy, around or self._around, call_of)
+        self._plugins.append(plugin)
+        return plugin
+
+    # --- Living ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start every plugin, the source first, and open the sinks. Raises PluginFailed."""
+        for plugin in self._plugins:
+            plugin.start()
+            if plugin.number != self._graph.source.number:
+                self._note_evidence(plugin)
+        for sink in self.sinks.values():
+            sink.open()
+
+    def finish(self) -> list[ArtifactMade]:
+        """Everything is written: let every plugin finish, the sinks last, and say what these have made."""
+        self._note_evidence(self._plugins[0])
+        for plugin in self._plugins:
+            if plugin.number not in self.sinks:
+                plugin.finish()
+        made = [sink.publish() for sink in self.sinks.values()]
+        return [artifact for artifact in made if artifact is not None]
+
+    def close(self) -> None:
+        """Close every plugin, whatever happened to it."""
+        for plugin in reversed(self._plugins):
+            plugin.close()
+
+    def _note_evidence(self, plugin: PluginNode) -> None:
+        evidence = plugin.evidence()
+        if evidence:
+            self._around.note("evidence", plugin.number, **evidence)
+
+
+def _accept(plugin: Any) -> Call:
+    return lambda row, _context: plugin.accept(row)
