@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 import zstandard
 from frame.errors import ConfigError, Refused, SourceError
+from frame_files.blocks import Blocks
 from frame_files.csv_records import CsvRecords, Dialect
 from frame_files.csv_source import CsvSource
 from frame_files.records import Place
@@ -490,10 +491,55 @@ def test_a_file_that_was_changed_is_not_read_on(drive, tmp_path, change, text):
         drive.started("csv", path).seek(position)
 
 
-def test_a_file_that_was_appended_to_is_read_on(drive, tmp_path):
+def test_files_that_were_read_before_and_have_changed_are_noticed(drive, tmp_path):
+    for name in ("1.csv", "2.csv"):
+        file(tmp_path, b"a,b\n1,x\n2,y\n", name)
+    source = drive.started("csv", tmp_path / "*.csv")
+    rows = source.read()
+    for _ in range(3):
+        next(rows)
+    position = source.position()
+    file(tmp_path, b"a,b\n1,x\n2,Y\n", "1.csv")
+
+    with pytest.raises(Refused, match="that were read before have changed"):
+        drive.started("csv", tmp_path / "*.csv").seek(position)
+
+    (tmp_path / "2.csv").unlink()
+    with pytest.raises(Refused, match="fewer files than before"):
+        drive.started("csv", tmp_path / "*.csv").seek(position)
+
+
+def test_a_file_that_was_appended_to_is_read_on_unless_its_end_was_reached(drive, tmp_path):
     path = file(tmp_path, b"a,b\n1,x\n")
     source = drive.started("csv", path)
-    assert list(source.read()) == [{"a": "1", "b": "x"}]
+    rows = source.read()
+    next(rows)
+    before_the_end = source.position()
+    assert next(rows, None) is None
+    at_the_end = source.position()
+    with path.open("ab") as out:
+        out.write(b"2,y\n")
+
+    resumed = drive.started("csv", path)
+    resumed.seek(before_the_end)
+
+    assert list(resumed.read()) == [{"a": "2", "b": "y"}]
+    with pytest.raises(Refused, match="have changed"):
+        drive.started("csv", path).seek(at_the_end)
+
+
+def test_a_line_end_of_two_bytes_is_not_cut_between_two_reads():
+    class Bytewise:
+        def __init__(self, data):
+            self.data = data
+
+        def read(self, size):
+            head, self.data = self.data[:1], self.data[1:]
+            return head
+
+    blocks = Blocks(Bytewise(b"a\rb\r\nc"), 100, lambda skipped: None)
+
+    assert list(iter(blocks.take, None)) == [b"a\r", b"b\r\n", b"c"]
 
 
 @settings(max_examples=200, deadline=None)

@@ -82,6 +82,17 @@ def test_a_value_that_does_not_fit_is_rejected_and_the_others_are_written(
     assert drive.read("parquet", tmp_path / "out") == [first, {"a": None}, first]
 
 
+def test_a_row_that_is_rejected_for_its_fields_gives_no_column_its_type(drive, tmp_path):
+    sink = drive.opened("parquet", tmp_path / "out")
+
+    drive.put(sink, [{"a": None}])
+    rejected = drive.put(sink, [{"a": "x", "b": 1}, {"a": 1}])
+    sink.finish(drive.context())
+
+    assert [one.index for one in rejected] == [0]
+    assert drive.read("parquet", tmp_path / "out") == [{"a": None}, {"a": 1}]
+
+
 def test_an_integer_that_a_float_holds_exactly_may_stand_in_a_float_column(drive, tmp_path):
     drive.written("parquet", tmp_path / "out", [{"a": 1.5}, {"a": 2}])
 

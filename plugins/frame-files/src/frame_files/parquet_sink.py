@@ -141,11 +141,11 @@ class ParquetSink(Sink):
         if not rows:
             return []
         known = self._kinds or dict.fromkeys(rows[0])
-        kinds = kinds_of(rows, known)
+        kinds = kinds_of([row for row in rows if row.keys() <= known.keys()], known)
         taken, rejected = converted(rows, kinds)
         if taken:
             self._made()[1].write(as_stream(batch_of(list(taken.values()), kinds)))
-            self._kinds = kinds_of([rows[index] for index in taken], known)
+            self._kinds = kinds
             self._rows += len(taken)
         return rejected
 
