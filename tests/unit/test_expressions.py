@@ -3,7 +3,7 @@
 import copy
 import pickle
 import threading
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
 from uuid import UUID
@@ -23,6 +23,7 @@ ROW = freeze(
         "b": True,
         "bytes": b"ab",
         "at": NOON,
+        "tokyo": NOON.replace(tzinfo=timezone(timedelta(hours=9))),
         "day": date(2013, 1, 1),
         "clock": time(10, 30),
         "id": UUID(int=1),
@@ -65,6 +66,7 @@ ROW = freeze(
         ("row.at + duration('1h')", NOON + timedelta(hours=1)),
         ("row.at - timestamp('2013-01-01T00:00:00Z')", timedelta(hours=12)),
         ("row.at.getFullYear()", 2013),
+        ("row.tokyo.getHours()", 3),
         ("row.wait > duration('1m')", True),
         ("row.day == '2013-01-01'", True),
         ("row.clock < '11:00:00'", True),

@@ -5,7 +5,7 @@
     functions    what frame adds to CEL's functions
     expression   compiled once, evaluated on every row
 
-docs/reference/expressions.md is the page for users; docs/adr/0001 says why this library.
+docs/reference/expressions.md is the page for users; docs/adr/0002 says why this library.
 """
 
 from frame.expressions.expression import Expression

@@ -276,6 +276,7 @@ def _frozen(uses: dict[str, dict[str, None] | None]) -> dict[str, tuple[str, ...
 
 def _suggest(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name, known, n=1)
-    if near:
-        return f"; did you mean {near[0]!r}? There are {', '.join(sorted(known))}"
-    return f"; there are {', '.join(sorted(known))}" if len(known) > 1 else ""
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    if len(known) == 1:
+        return meant
+    return f"{meant or ';'} There are {', '.join(sorted(known))}"

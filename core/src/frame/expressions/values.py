@@ -4,7 +4,7 @@ The library would turn an integer beyond 64 bits, and a Decimal, into a float. H
 """
 
 from collections.abc import Mapping
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,8 @@ def to_cel(value: Any, place: str, depth: int = 0) -> Any:
     if kind is datetime:
         if value.utcoffset() is None:
             raise Unusable(f"{place} is a datetime without a time zone: cast it at the source")
-        return value
+        # As the record keeps it: `getHours` must say the same when the row is read back.
+        return value.astimezone(UTC)
     if kind in (date, time):
         return value.isoformat()
     if kind is UUID:
