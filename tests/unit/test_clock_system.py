@@ -1,5 +1,6 @@
 """The system clock: microseconds that never run backwards."""
 
+import asyncio
 import threading
 import time
 from datetime import UTC, datetime
@@ -59,3 +60,14 @@ def test_waiting_ends_by_itself_when_the_time_has_passed():
 def test_a_moment_is_exact_to_the_microsecond(time_us, moment):
     assert as_datetime(time_us) == moment
     assert as_datetime(time_us).tzinfo is UTC
+
+
+def test_a_coroutine_sleeps_until_the_event_is_set_or_the_time_has_passed():
+    event = threading.Event()
+    started = time.monotonic()
+
+    asyncio.run(SystemClock().sleep(event, timeout_s=0.001))
+    event.set()
+    asyncio.run(SystemClock().sleep(event, timeout_s=60))
+
+    assert time.monotonic() - started < 5
