@@ -218,6 +218,31 @@ def test_overwrite_keeps_the_old_file_until_the_end(drive, tmp_path):
     assert target.read_bytes() == b'{"a":1}\n'
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_run_that_never_wrote_leaves_nothing_and_can_still_be_resumed(drive, tmp_path, kind):
+    sink = drive.opened(kind, tmp_path / "out")
+    position = json.loads(json.dumps(sink.position()))
+    sink.close()
+    assert list(tmp_path.iterdir()) == []
+
+    resumed = drive.opened(kind, tmp_path / "out", position)
+    drive.put(resumed, [{"a": 1}])
+    resumed.finish(drive.context())
+
+    assert [int(row["a"]) for row in drive.read(kind, tmp_path / "out")] == [1]
+
+
+def test_an_empty_run_stopped_just_after_publishing_resumes(drive, tmp_path):
+    sink = drive.opened("csv", tmp_path / "out", fields=["a"])
+    position = sink.position()
+    sink.finish(drive.context())
+    sink.close()
+
+    drive.opened("csv", tmp_path / "out", position, fields=["a"]).finish(drive.context())
+
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("out", b"a\n")]
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.csv.zst"])
 def test_append_goes_on_from_a_copy_with_the_columns_of_the_file(drive, tmp_path, name):
     target = tmp_path / name

@@ -34,6 +34,7 @@ class PartFile:
         self._descriptor: int | None = None
         self._failed: OSError | None = None
         self._entered = False
+        self._is_new = False
         self.was_published = False
         """Whether the file goes on from one that was published already."""
 
@@ -47,11 +48,15 @@ class PartFile:
         make_folder(_folder_of(self.target))
         self._open(os.O_CREAT)
         os.ftruncate(self._file(), 0)
+        self._is_new = True
 
     def resume(self, size: int, sha256: str) -> None:
         """Go on after the first `size` bytes; what is behind them is cut off. Raises Refused if they have changed."""
         if not os.path.lexists(self.path):
-            self._restore(size)
+            if size == 0:
+                self.begin()
+                return
+            self._restore()
         self._open(0)
         descriptor = self._file()
         self._hash(descriptor, size)
@@ -63,12 +68,9 @@ class PartFile:
         os.ftruncate(descriptor, size)
         os.lseek(descriptor, size, os.SEEK_SET)
 
-    def _restore(self, size: int) -> None:
+    def _restore(self) -> None:
         """Take what was published as the `.part` file, for the run stopped after it had published."""
         if not os.path.lexists(self.target):
-            if size == 0:
-                self.begin()
-                return
             raise Refused(f"neither {self.path} nor {self.target} is there any more: the run cannot go on")
         self._open(os.O_CREAT)
         with open_again(self.target) as published:
@@ -150,6 +152,7 @@ class PartFile:
         else:
             _rename_to_free_name(self.path, self.target)
         sync_folder(_folder_of(self.target))
+        self._is_new = False
         self.close()
 
     def remove(self) -> None:
@@ -159,10 +162,14 @@ class PartFile:
             Path(self.path).unlink()
 
     def close(self) -> None:
-        """Let go of the file, which stays as it is."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Let go of the file, which stays as it is, unless it is new and nothing was written to it."""
+        if self._descriptor is None:
+            return
+        if self._is_new and self.size == 0:
+            with contextlib.suppress(FileNotFoundError):
+                Path(self.path).unlink()
+        os.close(self._descriptor)
+        self._descriptor = None
 
 
 def write_all(descriptor: int, data: bytes, path: str) -> None:
