@@ -1,6 +1,7 @@
 """The recorder: what is committed comes back, and only its holder may write a run."""
 
 import sqlite3
+from copy import copy
 from pathlib import Path as FilePath
 
 import pytest
@@ -180,3 +181,23 @@ def test_a_commit_that_did_not_take_place_stops_the_run_and_can_be_repeated(
 
     with database.reading() as connection:
         assert [one.number for one in read_chunks(connection, recorder.run)] == [0]
+
+
+def test_of_two_writers_that_both_believe_to_be_next_one_is_stopped(database: Database) -> None:
+    recorder = Recorder(database).begin(opening())
+    twin = copy(recorder)
+
+    recorder.commit(chunk(0, 0, 3))
+
+    with pytest.raises(AuditError, match="another process has taken over"):
+        twin.commit(chunk(0, 0, 3))
+
+
+def test_a_new_epoch_stops_the_writer_of_the_old_one(database: Database) -> None:
+    recorder = Recorder(database).begin(opening())
+
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE heads SET epoch = 2")
+
+    with pytest.raises(AuditError, match="another process has taken over"):
+        recorder.commit(chunk(0, 0, 3))
