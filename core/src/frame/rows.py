@@ -4,9 +4,10 @@ A row is a `dict` to everything that reads it (copying, unpacking, JSON) and ref
 it are frozen all the way down, so the row that was hashed is the row that the next plugin sees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -65,6 +66,15 @@ def freeze(row: Mapping[str, Any]) -> Row:
     if _ATOMS.issuperset(map(type, row.values())):
         return Row(row)
     return Row({name: _freeze_value(value) for name, value in row.items()})
+
+
+def freeze_all(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """`freeze` of each of `rows`; for a chunk of rows without containers in a fraction of the time."""
+    if {dict}.issuperset(map(type, rows)) and _ATOMS.issuperset(
+        map(type, chain.from_iterable(map(dict.values, rows)))  # type: ignore[arg-type]
+    ):
+        return list(map(Row, rows))
+    return [freeze(row) for row in rows]
 
 
 def _freeze_value(value: Any) -> Any:

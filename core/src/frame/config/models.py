@@ -168,7 +168,7 @@ class AuditConfig(FileModel):
         description="A database URL, as in sqlite:///audit.db; absent: .frame/audit.db beside the file.",
     )
     writer: Literal["inline", "thread"] = Field(
-        default="inline",
+        default="thread",
         description="Whether commits are written by the thread that runs the pipeline, or by one beside it.",
     )
 

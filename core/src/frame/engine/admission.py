@@ -55,16 +55,16 @@ _TYPED: dict[str, Any] = {
 }
 
 
-_FROM_JSON: Any = Json()
+_JSON: Any = Json
 
 
 def annotation(kind: FieldType, text: bool) -> Any:
     """The type that pydantic checks a field of `kind` with; `text`: the source gives nothing but text."""
     if kind.name == "list":
         inner: Any = GenericAlias(list, (annotation(kind.items or ANY, text=False),))
-        plain: Any = Annotated[inner, _FROM_JSON] if text else inner
+        plain: Any = Annotated[inner, _JSON()] if text else inner
     elif kind.name == "object":
-        plain = Annotated[dict[str, Any], _FROM_JSON] if text else dict[str, Any]
+        plain = Annotated[dict[str, Any], _JSON()] if text else dict[str, Any]
     else:
         plain = (_FROM_TEXT if text else _TYPED)[kind.name]
     return plain | None if kind.nullable and plain is not Any else plain

@@ -19,6 +19,7 @@ from frame.clock import Clock
 from frame.engine.assembly import Assembly
 from frame.engine.context import RunFacts
 from frame.engine.failures import error_from
+from frame.engine.garbage import collecting_rarely
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import Surroundings
 from frame.engine.reader import Read
@@ -112,7 +113,8 @@ class Runner:
         cause: BaseException | None = None
         try:
             self._begin()
-            self._loop()
+            with collecting_rarely():
+                self._loop()
             if not self._stop.is_set():
                 for artifact in self.assembly.finish():
                     self._scheduler.record(artifact)

@@ -23,7 +23,7 @@ from frame.events import (
     VisitStatus,
 )
 from frame.graph.model import AggregationNode, BatchMode, CallPolicy, To
-from frame.rows import Row, freeze
+from frame.rows import Row, freeze_all
 from frame.scheduler.work import Accept, Accepted, Flush, Flushed, FlushFailed
 
 
@@ -135,7 +135,7 @@ class AggregationExecutor(Executor):
         if wrong is not None:
             return wrong
         try:
-            rows = [freeze(row) for row in made]
+            rows = freeze_all(made)
             return rows, canonical_rows(rows)
         except NotCanonical as error:
             return uncanonical(error)

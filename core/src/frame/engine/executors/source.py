@@ -14,7 +14,7 @@ from frame.errors import NotCanonical
 from frame.events import ErrorInfo, PayloadKind, Payloads, RowInvalid, RowsRead
 from frame.graph.model import RunSettings, SourceNode, To
 from frame.plugin.results import InvalidRow
-from frame.rows import Row, freeze
+from frame.rows import Row, freeze, freeze_all
 
 
 @dataclass(slots=True)
@@ -108,7 +108,7 @@ class SourceExecutor:
         readable = [row for row in raw if type(row) is not InvalidRow]
         admitted = self._admission.admit(readable)
         if len(readable) == len(raw) and not admitted.wrong:
-            rows = [freeze(row) for row in admitted.rows]
+            rows = freeze_all(admitted.rows)
             try:
                 yield _Good(rows, canonical_rows(rows))
                 return

@@ -14,7 +14,7 @@ from frame.events import ErrorInfo, Event, Expanded, PayloadKind, Payloads
 from frame.graph.model import TransformNode
 from frame.plugin.protocols import RECOMPUTABLE
 from frame.plugin.results import Drop, Expand
-from frame.rows import Row, freeze
+from frame.rows import Row, freeze_all
 from frame.scheduler.work import Process, Processed
 
 MAY_RETURN = "a row (a mapping), Expand, Drop or Fail"
@@ -60,7 +60,7 @@ class TransformExecutor(Executor):
         """Take the results as they are if every one is a good row; the way of nearly every chunk."""
         if not _ROWS.issuperset(set(map(type, values))):
             return False
-        made = [freeze(value) for value in values]
+        made = freeze_all(values)
         if self._check_types(made) is not None:
             return False
         answer.done = work.tokens
