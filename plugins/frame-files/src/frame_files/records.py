@@ -27,7 +27,8 @@ class Parsed:
 
     `line_ends[n]`: how many lines of the block are used up after `items[n]`; `lines`: how many there are.
     With `names`, the items are lists of values still, to be made into rows one at a time: a row that lives
-    only while it is looked at stays in the processor's cache (1.4 to 1.5 us a row of ten columns in place of 1.8, splitting included).
+    only while it is looked at stays in the processor's cache
+    (1.4 to 1.5 us a row of ten columns in place of 1.8, splitting included).
     `rest_bytes`: as many bytes at its end begin a record that goes on in the next block; they are not among
     `lines`. `stop`: why nothing after `items` can be read.
     """
