@@ -22,7 +22,9 @@ def fields_needed(expression: Expression) -> tuple[str, ...]:
 
     >>> fields_needed(Expression.compile("row.a - row.b")), fields_needed(Expression.compile("has(row.a)"))
     (('a', 'b'), ())
+    >>> fields_needed(Expression.compile("0"))
+    ()
     """
     if any(sign in expression.source for sign in _MAY_SKIP):
         return ()
-    return expression.fields["row"] or ()
+    return expression.fields.get("row") or ()
