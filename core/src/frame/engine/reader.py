@@ -55,9 +55,10 @@ class DirectReader:
             # extend() keeps what the iterator gave before it raised
             chunk.rows.extend(islice(self._rows, self._chunk_rows))
             chunk.ended = len(chunk.rows) < self._chunk_rows
-            chunk.position = self._source.position()
         except BaseException as error:
             chunk.error = error
+        if chunk.rows:
+            chunk.position = self._source.position()
         return chunk
 
 

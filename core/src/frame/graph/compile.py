@@ -34,17 +34,20 @@ def compile_graph(
     *,
     secrets: ReadSecret = no_secrets,
     fingerprint: Fingerprint = withheld,
+    folder: str | None = None,
 ) -> Graph:
     """The graph that `config` describes, which a run can execute.
 
     `plugins`: where plugins are found. `positions`: where things stand in the file. `secrets`: the value of the
-    secret of a name; LookupError if there is none. `fingerprint`: what the record shows of a secret's value.
+    secret of a name; LookupError if there is none. `fingerprint`: what the record shows of a secret's value. `folder`: where
+    relative paths in options start.
     One instance of each plugin is made, asked what it needs and provides, and closed.
 
     Raises ConfigError with every problem that was found; UnusablePlugins, which is one, if all there is to do is
     to install, repair or choose plugins.
     """
-    return _Compilation(config, Surroundings(plugins, positions or Positions(), secrets, fingerprint)).graph()
+    around = Surroundings(plugins, positions or Positions(), secrets, fingerprint, folder)
+    return _Compilation(config, around).graph()
 
 
 class _Compilation:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from frame.config.positions import Path
 from frame.config.problems import near
 from frame.config.secret import SecretReference
+from frame.plugin.paths import FOLDER
 
 ReadSecret = Callable[[str], str]
 """The value of the secret of this name. Raises LookupError when there is none."""
@@ -43,12 +44,17 @@ class Options:
         return text
 
 
-def check_options(model: type[BaseModel], written: Mapping[str, Any], read_secret: ReadSecret) -> Options:
-    """The options `written` in the file as an instance of `model`, or all that is wrong with them."""
+def check_options(
+    model: type[BaseModel], written: Mapping[str, Any], read_secret: ReadSecret, folder: str | None
+) -> Options:
+    """The options `written` in the file as an instance of `model`, or all that is wrong with them.
+
+    `folder`: where relative paths among them start.
+    """
     options = Options()
     revealed = _reveal(written, (), read_secret, options)
     try:
-        config = model.model_validate(revealed)
+        config = model.model_validate(revealed, context={FOLDER: folder})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             options.faults.append(_fault(detail, model, written, options))

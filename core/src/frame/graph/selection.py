@@ -48,6 +48,7 @@ class Surroundings:
     positions: Positions
     read_secret: ReadSecret = no_secrets
     fingerprint: Fingerprint = withheld
+    folder: str | None = None
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ def select(
     if not isinstance(choice, str | type):
         _use_given(selected, found, choice, around)
     else:
-        options = check_options(found.plugin.Config, written, around.read_secret)
+        options = check_options(found.plugin.Config, written, around.read_secret, around.folder)
         for fault in options.faults:
             path = (*options_at, *fault.path)
             problem = around.positions.problem(path, fault.message, fault.remedy, at_key=fault.at_key)

@@ -43,11 +43,12 @@ def compile_pipeline(
         loaded.positions,
         secrets=read_secret,
         fingerprint=fingerprinter(loaded.folder / ".frame"),
+        folder=str(loaded.folder),
     )
-    return Compiled(loaded, graph, Redactor(revealed), _audit_url(loaded))
+    return Compiled(loaded, graph, Redactor(revealed), audit_url_of(loaded))
 
 
-def _audit_url(loaded: LoadedPipeline) -> str:
+def audit_url_of(loaded: LoadedPipeline) -> str:
     """The URL in the file, with a relative SQLite path taken from the file's folder; else a file beside it."""
     url = loaded.config.audit.url
     if url is None:

@@ -3,6 +3,7 @@
 from frame.expressions import Expression
 from frame.plugin.context import Context
 from frame.plugin.hookspecs import hookimpl
+from frame.plugin.paths import PipelinePath, beside_pipeline
 from frame.plugin.protocols import (
     PLUGIN_API,
     Aggregation,
@@ -46,6 +47,7 @@ __all__ = [
     "GateResult",
     "InvalidRow",
     "Kind",
+    "PipelinePath",
     "Plugin",
     "PluginConfig",
     "Rejected",
@@ -56,6 +58,7 @@ __all__ = [
     "Suspend",
     "Transform",
     "TransformResult",
+    "beside_pipeline",
     "hookimpl",
     "parse_field_type",
 ]

@@ -5,7 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-from frame.plugin import Artifact, Context, Delivery, Determinism, PluginConfig, Rejected, Sink
+from frame.plugin import (
+    Artifact,
+    Context,
+    Delivery,
+    Determinism,
+    PluginConfig,
+    Rejected,
+    Sink,
+    beside_pipeline,
+)
 from frame.rows import Row
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
@@ -17,7 +26,7 @@ from frame_files.streams import Broken, opened
 from frame_files.targets import OnExisting, Target, appending, exists_already, target_of
 
 _HEAD_BYTES = 1024 * 1024
-TargetPath = Annotated[str, AfterValidator(checked_target)]
+TargetPath = Annotated[str, AfterValidator(checked_target), AfterValidator(beside_pipeline)]
 
 
 class FileSinkConfig(PluginConfig):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from frame.errors import Refused, SourceError
-from frame.plugin import Context, Determinism, InvalidRow, PluginConfig, Source
+from frame.plugin import Context, Determinism, InvalidRow, PluginConfig, Source, beside_pipeline
 from pydantic import AfterValidator, Field, SecretStr
 
 from frame_files.places import STANDARD, Input, checked_path, is_url, listed, without_credentials, wrong
@@ -13,7 +13,7 @@ from frame_files.reading import Reading, Span, TextFile
 from frame_files.records import Records
 from frame_files.streams import Broken
 
-Path = Annotated[str, AfterValidator(checked_path)]
+Path = Annotated[str, AfterValidator(checked_path), AfterValidator(beside_pipeline)]
 MEGABYTE = 1024 * 1024
 
 

@@ -1,7 +1,7 @@
 """The transform `lookup`."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from frame.errors import ConfigError, Problem, WrongType
 from frame.plugin import (
@@ -10,6 +10,7 @@ from frame.plugin import (
     Drop,
     Fail,
     FieldType,
+    PipelinePath,
     PluginConfig,
     Schema,
     Transform,
@@ -49,7 +50,7 @@ class Lookup(Transform):
     determinism = Determinism.IO_READ
 
     class Config(PluginConfig):
-        path: str = Field(min_length=1, description="The table's file.")
+        path: Annotated[PipelinePath, Field(min_length=1)] = Field(description="The table's file.")
         format: Format | None = Field(default=None, description="Default: by the extension of `path`.")
         key: FieldName = Field(description="The row's field to look up.")
         table_key: FieldName | None = Field(
