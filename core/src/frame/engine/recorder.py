@@ -25,6 +25,6 @@ class Recorder(Protocol):
 class Listener(Protocol):
     """Hears what has happened, after it is on record."""
 
-    def committed(self, chunk: Chunk, took_us: int) -> None:
-        """`chunk` is on record, since now; the commit took `took_us`."""
+    def committed(self, chunk: Chunk) -> None:
+        """`chunk` is on record, since now."""
         ...

@@ -93,7 +93,7 @@ class Runner:
         facts = RunFacts(run_id, graph.settings.seed, clock, self._redactor)
         self._around = Surroundings(facts, self._stop, self._stay_alive, self._note)
         self._assembly: Assembly | None = None
-        self._writer = Writer(recorder, clock, listeners, write_beside)
+        self._writer = Writer(recorder, listeners, write_beside)
         self._tally = Tally.of(graph)
         self._chunk_number = 0
         self._opened_us = self._lease_us = self._started_us = clock.time_us()

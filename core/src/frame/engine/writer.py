@@ -10,7 +10,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from frame.clock import Clock
 from frame.engine.recorder import Listener, Recorder
 from frame.engine.workers import Workers, run_here
 from frame.events import Chunk, SinkConfirmed, SinkIntended
@@ -45,8 +44,8 @@ class DeliversTo(Protocol):
 class Writer:
     """Hands chunks to the record and to the sinks. `beside`: in a thread of its own."""
 
-    def __init__(self, recorder: Recorder, clock: Clock, listeners: Sequence[Listener], beside: bool) -> None:
-        self._recorder, self._clock, self._listeners = recorder, clock, listeners
+    def __init__(self, recorder: Recorder, listeners: Sequence[Listener], beside: bool) -> None:
+        self._recorder, self._listeners = recorder, listeners
         self._thread = Workers(1, "frame-writer") if beside else None
         self._run = self._thread.submit if self._thread is not None else run_here
         self._sinks: dict[int, tuple[DeliversTo, Workers]] = {}
@@ -75,11 +74,9 @@ class Writer:
             workers.close()
 
     def _write(self, chunk: Chunk, deliveries: Sequence[Delivery]) -> Written:
-        started_us = self._clock.time_us()
         self._recorder.commit(chunk)
-        took_us = self._clock.time_us() - started_us
         for listener in self._listeners:
-            listener.committed(chunk, took_us)
+            listener.committed(chunk)
         under_way = [(delivery, self._begin(delivery)) for delivery in deliveries]
         written = Written()
         for delivery, future in under_way:

@@ -13,7 +13,7 @@ from frame.canonical import canonical
 from frame.clock import Clock, SystemClock
 from frame.engine.result import RunResult
 from frame.engine.runner import Runner
-from frame.events import Chunk, RunStatus
+from frame.events import RunStatus
 from frame.ids import uuid7
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.plugin.registry import Registry
@@ -57,7 +57,7 @@ def run(
             opening.run_id,
             clock,
             stop=stop,
-            listeners=[_Teller(audience)],
+            listeners=[audience],
             redactor=compiled.redactor,
             write_beside=compiled.loaded.config.audit.writer == "thread",
         )
@@ -69,17 +69,6 @@ def run(
         finally:
             audience.run_finished(status)
         return result
-
-
-class _Teller:
-    """Passes on to the audience what the engine says, except how long the commit alone took."""
-
-    def __init__(self, audience: Audience) -> None:
-        self._audience = audience
-
-    def committed(self, chunk: Chunk, took_us: int) -> None:
-        """`chunk` is on record."""
-        self._audience.committed(chunk)
 
 
 def opening_of(compiled: Compiled, clock: Clock) -> "RunOpening":
