@@ -311,7 +311,6 @@ def _confirmations(connection: Connection, run: int, chunk: int) -> Iterator[tup
 
 
 def _single_events(connection: Connection, run: int, chunk: int) -> Iterator[tuple[int, Event]]:
-    yield from _confirmations(connection, run, chunk)
     for row in _of_chunk(connection, schema.artifacts, run, chunk):
         yield row.position, ArtifactMade(row.node, row.uri, row.size_bytes, row.sha256, row.rows)
     for row in _of_chunk(connection, schema.calls, run, chunk):
@@ -327,8 +326,8 @@ def read_chunk_events(
 ) -> list[tuple[int, Event]]:
     """Position and event of all events of a chunk, in order.
 
-    With `only`, just the segments that it allows are read, and of the digests just those of flushed batches
-    (they tell whether the members went on).
+    With `only`, just the segments that it allows and the confirmations are read, and of the digests just those of
+    flushed batches (they tell whether the members went on).
     """
     segments = schema.segments
     wanted = select(segments).where(segments.c.run == run, segments.c.chunk == chunk)
@@ -337,7 +336,9 @@ def read_chunk_events(
     rows = connection.execute(wanted.order_by(segments.c.position, segments.c.part)).all()
     hashed = None if only is None else [row.position for row in rows if row.kind == "batch_flushed"]
     facts = _facts(connection, run, chunk, hashed)
-    events = list(_single_events(connection, run, chunk))
+    events = list(_confirmations(connection, run, chunk))
+    if only is None:
+        events += _single_events(connection, run, chunk)
     for position, group in groupby(rows, key=lambda row: int(row.position)):
         parts = list(group)
         events.append((position, _DECODERS[parts[0].kind](parts, facts)))

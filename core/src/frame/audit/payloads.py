@@ -5,6 +5,7 @@ A block holds up to 2,500 items or about 1 MB, so that reading one item decompre
 become 38 bytes each in 0.33 µs; levels 2 to 4 make them no smaller and take up to a quarter longer.
 """
 
+import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from frame.audit import schema
-from frame.audit.packing import SEGMENT, pack
+from frame.audit.packing import SEGMENT
 from frame.errors import AuditError
 from frame.events import PayloadKind, Payloads
 
@@ -26,13 +27,24 @@ BLOCK_BYTES = 1_000_000
 DIGEST = 32
 
 
+_of_thread = threading.local()
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    """This thread's own: one must not be shared, and a new one a block costs more than the compression."""
+    compressor: zstandard.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
+    if compressor is None:
+        compressor = _of_thread.compressor = zstandard.ZstdCompressor(level=LEVEL)
+    return compressor
+
+
 def compress(items: Sequence[bytes]) -> tuple[int, bytes]:
     """How many bytes the items are, and the block that holds them."""
     lengths = array("I", [len(item) for item in items])
     if byteorder == "big":
         lengths.byteswap()
     raw = b"".join([lengths.tobytes(), *items])
-    return len(raw) - 4 * len(items), zstandard.ZstdCompressor(level=LEVEL).compress(raw)
+    return len(raw) - 4 * len(items), _compressor().compress(raw)
 
 
 def decompress(count: int, data: bytes) -> list[bytes]:
@@ -65,8 +77,10 @@ def encode_payloads(to: "Encoder", number: int, payloads: Payloads) -> None:
     """Add the stored rows of `payloads`, the `number`th of its chunk."""
     of_calls = payloads.kind is PayloadKind.CALLS
     for part, piece in enumerate(_blocks(payloads.items)):
-        items = payloads.items[piece]
-        keys = payloads.keys[piece]
+        whole = piece == slice(0, len(payloads.items))
+        items, keys = (
+            (payloads.items, payloads.keys) if whole else (payloads.items[piece], payloads.keys[piece])
+        )
         whose = to.chunk, number, part, payloads.kind.value, payloads.node, payloads.visit, payloads.intent
         raw_bytes, data = compress(items)
         if of_calls:
@@ -75,7 +89,7 @@ def encode_payloads(to: "Encoder", number: int, payloads: Payloads) -> None:
                 schema.payload_blocks, *whose, len(items), None, None, 0, 0, raw_bytes, None, digests, data
             )
         else:
-            _, first, high, width, text = pack(keys)  # type: ignore[arg-type]
+            _, first, high, width, text = to.pack(keys)  # type: ignore[arg-type]
             old = int(len(items) > 0 and to.is_old(first))
             to.add(
                 schema.payload_blocks,

@@ -171,9 +171,11 @@ class RunRecorder:
             write(connection)
 
     def _swap_head(self, connection: Connection) -> None:
-        heads = schema.heads
-        mine = heads.c.run == self.run, heads.c.n == self._n, heads.c.epoch == self._epoch
-        if connection.execute(update(heads).where(*mine).values(n=self._n + 1)).rowcount != 1:
+        swapped = connection.exec_driver_sql(
+            "UPDATE heads SET n = n + 1 WHERE run = ? AND n = ? AND epoch = ?",
+            (self.run, self._n, self._epoch),
+        )
+        if swapped.rowcount != 1:
             raise self._fenced()
 
     def _is_committed(self, error: DBAPIError) -> bool:
