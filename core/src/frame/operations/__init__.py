@@ -1,5 +1,25 @@
 """What a user can ask of frame, one function each. The command line and the Python API only translate."""
 
+from frame.operations.plugin_catalog import doctor, plugin_info, plugins
 from frame.operations.run import run
+from frame.operations.run_records import RunReport, Runs, run_info, runs
+from frame.operations.starting import Started, init
+from frame.operations.validation import Picture, Validation, graph_of, schema, validate
 
-__all__ = ["run"]
+__all__ = [
+    "Picture",
+    "RunReport",
+    "Runs",
+    "Started",
+    "Validation",
+    "doctor",
+    "graph_of",
+    "init",
+    "plugin_info",
+    "plugins",
+    "run",
+    "run_info",
+    "runs",
+    "schema",
+    "validate",
+]

@@ -1,0 +1,1 @@
+"""The subcommands of `frame`, one a module; each imports what it calls when it is called."""

@@ -1,0 +1,75 @@
+"""`frame plugins`."""
+
+import click
+
+from frame.cli.options import JSON, FrameCommand
+
+KIND = click.option(
+    "--kind",
+    type=click.Choice(["source", "transform", "gate", "aggregation", "sink"]),
+    help="Only plugins of this kind.",
+)
+
+
+@click.group(name="plugins")
+def command() -> None:
+    """Show which plugins are installed, what they take, and what is wrong with them."""
+
+
+@command.command(name="list", cls=FrameCommand)
+@KIND
+@JSON
+def list_plugins(kind: str | None, as_json: bool) -> None:
+    """List the plugins that a pipeline may name. Imports none of them."""
+    from frame.cli.output import print_data, print_json
+    from frame.cli.rendering.plugins import catalog, catalog_as_json
+    from frame.operations import plugins
+    from frame.operations.plugin_catalog import Kind
+
+    listed = plugins(None if kind is None else Kind(kind))
+    if as_json:
+        print_json(catalog_as_json(listed))
+    else:
+        print_data(catalog(listed))
+
+
+@command.command(cls=FrameCommand)
+@click.argument("name")
+@KIND
+@JSON
+def info(name: str, kind: str | None, as_json: bool) -> None:
+    """Tell what the plugin NAME does and which options it takes.
+
+    NAME is short, as in csv, or says the package, too, as in files.csv.
+    """
+    from frame.cli.output import print_data, print_json
+    from frame.cli.rendering.plugins import description
+    from frame.operations import plugin_info
+    from frame.operations.plugin_catalog import Kind
+
+    found = plugin_info(name, None if kind is None else Kind(kind))
+    if as_json:
+        print_json({"schema_version": 1, "plugins": [each.as_json() for each in found]})
+    else:
+        print_data("\n\n".join(description(each) for each in found))
+
+
+@command.command(cls=FrameCommand)
+@click.option("-v", "--verbose", is_flag=True, help="Show tracebacks.")
+@JSON
+def doctor(verbose: bool, as_json: bool) -> int:
+    """Import every plugin of every package and say what cannot be used, why, and what would help.
+
+    The exit code is 4 if a package cannot be used.
+    """
+    from frame.cli.exit_codes import ExitCode
+    from frame.cli.output import print_data, print_json
+    from frame.cli.rendering.plugins import diagnosis
+    from frame.operations import doctor as examine
+
+    reports = examine()
+    if as_json:
+        print_json({"schema_version": 1, "packages": [each.as_json() for each in reports]})
+    else:
+        print_data(diagnosis(reports, verbose))
+    return ExitCode.DONE if all(each.state == "ok" for each in reports) else ExitCode.PLUGIN

@@ -1,0 +1,27 @@
+"""`frame validate`."""
+
+from pathlib import Path
+
+import click
+
+from frame.cli.options import JSON, PIPELINE, FrameCommand
+
+
+@click.command(cls=FrameCommand)
+@PIPELINE
+@JSON
+def command(pipeline: Path, as_json: bool) -> None:
+    """Check PIPELINE and list every problem, each with its place and what would help.
+
+    Nothing is opened or touched. Whatever is valid can be run. The exit code is 3 if the file is not valid, 4 if
+    all it needs is a plugin that is missing or broken.
+    """
+    from frame.cli.output import print_data, print_json, visible
+    from frame.operations import validate
+
+    validation = validate(pipeline)
+    if as_json:
+        print_json(validation.as_json())
+    else:
+        kinds = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in validation.nodes.items())
+        print_data(f"{visible(str(pipeline))} is valid: {kinds}")

@@ -1,0 +1,130 @@
+"""Where text goes: data to stdout, messages to stderr, neither able to play tricks on a terminal."""
+
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO, TextIO, cast
+
+import click
+
+_KEPT = frozenset("\n\t")
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode categories that a terminal obeys instead of showing: controls, bidi and other format characters."""
+
+
+def visible(text: str) -> str:
+    r"""`text` with everything that a terminal would obey written as an escape, line breaks included.
+
+    >>> visible("a\x1b[31mb\u202ec\n")
+    'a\\x1b[31mb\\u202ec\\n'
+    """
+    return _escaped(text, frozenset())
+
+
+def safe(text: str) -> str:
+    r"""`text` for printing: as `visible`, but its line breaks and tabs stay.
+
+    >>> safe("a\n\x07b")
+    'a\n\\x07b'
+    """
+    return _escaped(text, _KEPT)
+
+
+def _escaped(text: str, kept: frozenset[str]) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character
+        if character in kept or unicodedata.category(character) not in _UNSAFE
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )
+
+
+def print_data(text: str) -> None:
+    """Write `text` to stdout, as it is."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Write one JSON object to stdout: indented for a person, on one line for a program."""
+    import orjson
+
+    option = orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0
+    print_data(orjson.dumps(value, default=_as_json, option=option).decode())
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "as_json"):
+        return value.as_json()
+    return str(value)
+
+
+def say(*lines: str) -> None:
+    """Write messages to stderr, safely, in whatever encoding it has."""
+    text = safe("\n".join(lines)) + "\n"
+    encoding = sys.stderr.encoding or "utf-8"
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stderr.flush()
+
+
+def complain(message: str) -> None:
+    """Say what went wrong."""
+    say(f"{click.style('frame:', fg='red') if colours(sys.stderr) else 'frame:'} {safe(message)}")
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether colours are wanted on `stream`: it is a terminal, and NO_COLOR is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def columns(
+    rows: Iterable[tuple[str, ...]], indent: str = "  ", right: frozenset[int] = frozenset()
+) -> list[str]:
+    """`rows` as lines whose cells stand under each other; `right`: columns that end there.
+
+    >>> columns([("a", "10"), ("bcd", "5")], right=frozenset({1}))
+    ['  a    10', '  bcd   5']
+    """
+    cells = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)] if cells else []
+    return [
+        (
+            indent
+            + "  ".join(
+                cell.rjust(width) if place in right else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            )
+        ).rstrip()
+        for row in cells
+    ]
+
+
+class PluginPrints:
+    """A stand-in for sys.stdout while plugins run: what they print is a message, what a sink writes is data."""
+
+    encoding, errors = "utf-8", "backslashreplace"
+
+    def __init__(self, stdout: TextIO) -> None:
+        self.buffer: BinaryIO = stdout.buffer
+
+    def write(self, text: str) -> int:
+        """Print `text` on stderr, whatever that is now."""
+        sys.stderr.write(safe(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is kept back here."""
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        """No: nobody draws here."""
+        return False
+
+    @classmethod
+    def instead_of(cls, stdout: TextIO) -> TextIO:
+        """The stand-in for `stdout`."""
+        return cast(TextIO, cls(stdout))

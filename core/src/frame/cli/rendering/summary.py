@@ -1,0 +1,108 @@
+"""What a run came to, in a few lines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from frame.cli.output import columns, visible
+
+if TYPE_CHECKING:
+    from frame.engine.result import RunResult
+
+FAILURES = {
+    "invalid": "did not fit the source's schema",
+    "routed_error": "went to an error sink",
+    "diverted": "were refused by a sink",
+    "merge_failed": "could not be merged",
+    "unhandled": "are dead letters: nothing in the pipeline handles them",
+}
+"""Counter -> what became of the tokens that it counts."""
+
+
+def summary(result: "RunResult", pipeline: Path, audit: str | None) -> Iterator[str]:
+    """The lines of the summary. `audit`: the store that was named, so that the hints name it, too."""
+    yield f"run {result.run_id}: {result.status.value.replace('_', ' ')}"
+    if result.error is not None:
+        yield f"  {result.error.message}"
+    yield f"  {_totals(result)}"
+    yield from _sinks(result)
+    yield from _failures(result)
+    yield from _hints(result, pipeline, audit)
+
+
+def _totals(result: "RunResult") -> str:
+    counters = result.counters
+    rate = f", {counters['rows'] / result.duration_s:,.0f} rows/s" if result.duration_s >= 0.1 else ""
+    parts = [f"{rows_text(counters['rows'])} in {result.duration_s:.2f} s{rate}"]
+    parts += [
+        f"{counters[name]:,} {name}" for name in ("discarded", "dropped", "failed", "open") if counters[name]
+    ]
+    return "; ".join(parts)
+
+
+def _sinks(result: "RunResult") -> Iterator[str]:
+    rows = []
+    for name, written in result.sinks.items():
+        made = result.artifacts.get(name)
+        size = "" if made is None or made.size_bytes is None else f" ({size_text(made.size_bytes)})"
+        where = f"{place(made.uri)}{size}" if made is not None else "not published"
+        rows.append((name, rows_text(written), where))
+    yield from columns(rows, right=frozenset({1}))
+
+
+def _failures(result: "RunResult") -> Iterator[str]:
+    counters = result.counters
+    if not counters["failed"]:
+        return
+    yield "failed:"
+    rows = [(f"{counters[name]:,}", words) for name, words in FAILURES.items() if counters[name]]
+    others = counters["failed"] - sum(counters[name] for name in FAILURES)
+    if others:
+        rows.append(
+            (f"{others:,}", "were discarded on error, came too late, or were left when the run stopped")
+        )
+    yield from columns(rows, right=frozenset({0}))
+    nodes = ", ".join(
+        f"{visible(name)} {node.failed:,}" for name, node in result.nodes.items() if node.failed
+    )
+    if nodes:
+        yield f"  by node: {nodes}"
+
+
+def _hints(result: "RunResult", pipeline: Path, audit: str | None) -> Iterator[str]:
+    where = f" --audit {audit}" if audit else "" if pipeline.parent == Path() else f" --pipeline {pipeline}"
+    if result.counters["failed"] or result.error is not None:
+        yield f"what went wrong: frame runs show latest{where}"
+    if result.counters["rows"]:
+        yield f"one row's story: frame explain latest --row 0{where}"
+
+
+def place(uri: str) -> str:
+    """A URI as people know it: a path from here for a file that is not far."""
+    from urllib.parse import unquote, urlsplit
+
+    if not uri.startswith("file://"):
+        return uri
+    path = Path(unquote(urlsplit(uri).path))
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def rows_text(count: int) -> str:
+    """So many rows.
+
+    >>> rows_text(1), rows_text(12_345)
+    ('1 row', '12,345 rows')
+    """
+    return f"{count:,} row{'s' * (count != 1)}"
+
+
+def size_text(size_bytes: int) -> str:
+    """A size as people say it.
+
+    >>> size_text(34), size_text(31_000_000)
+    ('34 bytes', '31.0 MB')
+    """
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} bytes"

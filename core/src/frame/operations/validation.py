@@ -1,0 +1,63 @@
+"""Checking a pipeline without running it, and drawing it."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from frame.config.json_schema import pipeline_schema
+from frame.graph import render
+from frame.operations.compile import Pipeline, compile_pipeline
+from frame.plugin.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A pipeline that a run can execute. `nodes`: how many there are of each kind, sinks and source included."""
+
+    pipeline: str
+    file: str
+    nodes: Mapping[str, int]
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as one JSON object."""
+        return {
+            "schema_version": 1,
+            "valid": True,
+            "pipeline": self.pipeline,
+            "file": self.file,
+            "nodes": dict(self.nodes),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A pipeline drawn. `language`: mermaid or svg."""
+
+    language: str
+    text: str
+
+
+def validate(pipeline: Pipeline, registry: Registry | None = None) -> Validation:
+    """What a run of `pipeline` would execute. Opens and touches nothing.
+
+    Raises ConfigError with every problem that was found; UnusablePlugins if plugins are the problem.
+    """
+    compiled = compile_pipeline(pipeline, registry)
+    kinds = Counter(str(node.kind) for node in compiled.graph.nodes)
+    return Validation(compiled.graph.name, compiled.loaded.file, MappingProxyType(dict(kinds)))
+
+
+def graph_of(pipeline: Pipeline, registry: Registry | None = None, *, svg: bool = False) -> Picture:
+    """`pipeline` as a picture: Mermaid text, or SVG.
+
+    Raises ConfigError as `validate` does, and UsageError if SVG is asked for and nothing here can draw it.
+    """
+    graph = compile_pipeline(pipeline, registry).graph
+    return Picture("svg", render.svg(graph)) if svg else Picture("mermaid", render.mermaid(graph))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the pipeline file, for editors."""
+    return pipeline_schema()
