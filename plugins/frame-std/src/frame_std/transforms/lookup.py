@@ -1,6 +1,7 @@
 """The transform `lookup`."""
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from frame.errors import ConfigError, Problem, WrongType
@@ -96,6 +97,8 @@ class Lookup(Transform):
         self._found: dict[Key, Mapping[str, Any]] = {}
         self._key_types: frozenset[str] = frozenset()
         self._evidence: dict[str, Any] = {}
+        # The name alone: what a row's record says should not depend on the machine.
+        self._table_name = PurePath(self.config.path).name
 
     def requires(self) -> Schema:
         return wanting([self.config.key])
@@ -146,7 +149,7 @@ class Lookup(Transform):
                     key, f"{' or '.join(sorted(self._key_types))}, as the table's keys are", type_name(value)
                 )
             if self.config.on_missing != "null":
-                reason = f"{key!r} {value!r} is not in {self.config.path}"
+                reason = f"{key!r} {value!r} is not in {self._table_name}"
                 return Drop(reason) if self.config.on_missing == "drop" else Fail(reason)
             added = self._nulls
         joined = {**row, **added}
