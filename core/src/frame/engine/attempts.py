@@ -12,22 +12,23 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential, wait_random_exponential
 
-from frame.clock import Clock
 from frame.engine.breaker import Change, CircuitBreaker
 from frame.engine.calls import Call, TimedOut
 from frame.engine.context import NodeContext
 from frame.engine.failures import UNSUCCESSFUL, Failure, Raised, error_of, is_rows_fault
 from frame.engine.limits import RateLimiter
-from frame.engine.redaction import Redactor
 from frame.engine.workers import Workers
 from frame.events import AttemptFailed, ErrorInfo, VisitStatus
 from frame.graph.model import CallPolicy
 from frame.rows import Row
+
+if TYPE_CHECKING:
+    from frame.engine.nodes import Surroundings
 
 T = TypeVar("T")
 
@@ -73,25 +74,21 @@ class Attempts:
         self,
         number: int,
         policy: CallPolicy,
-        loop: EventLoop,
-        clock: Clock,
-        stop: threading.Event,
-        redactor: Redactor,
+        around: "Surroundings",
         breaker: CircuitBreaker | None,
         limiter: RateLimiter | None,
-        on_change: Callable[[Change], None],
-        on_left_behind: Callable[[int], None],
+        left_behind: Callable[[], None],
     ) -> None:
-        self._number, self._policy, self._loop, self._clock = number, policy, loop, clock
-        self._stop, self._redactor, self._breaker, self._limiter = stop, redactor, breaker, limiter
-        self._on_change, self._on_left_behind = on_change, on_left_behind
+        self._number, self._policy, self._around = number, policy, around
+        self._clock, self._stop, self._redactor = around.clock, around.stop, around.facts.redactor
+        self._breaker, self._limiter, self._left_behind = breaker, limiter, left_behind
         self._workers = Workers(policy.concurrency, f"frame-node-{number}")
 
     def begin(
         self, call: Call, tokens: Sequence[int], rows: Sequence[Row], context: NodeContext, first: int = 0
     ) -> "Future[list[Visit]]":
         """Visits of `tokens`, in their order, as a future; the first attempt has number `first`."""
-        return self._loop.start(self._all(call, tokens, rows, context, first))
+        return self._around.loop.start(self._all(call, tokens, rows, context, first))
 
     def close(self) -> None:
         self._workers.close()
@@ -172,9 +169,9 @@ class Attempts:
         except TimeoutError:
             if not inspect.iscoroutinefunction(call):
                 self._workers.leave_one_behind()
-                self._on_left_behind(self._number)
+                self._left_behind()
             return Raised(TimedOut(timeout_s or 0))
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             return Raised(error)
 
     def _tell_breaker(self, value: Any, used_up: bool) -> None:
@@ -190,7 +187,8 @@ class Attempts:
 
     def _report(self, change: Change | None) -> None:
         if change is not None:
-            self._on_change(change)
+            target, before, after = change.target, change.before.value, change.after.value
+            self._around.note("breaker", self._number, target=target, before=before, after=after)
 
     def _failed(
         self, visit: Visit, status: VisitStatus, error: ErrorInfo, context: NodeContext, started_us: int
@@ -218,7 +216,7 @@ class Attempts:
 def _caught(call: Call, row: Row, context: NodeContext) -> Any:
     try:
         return call(row, context)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
         return Raised(error)
 
 

@@ -41,7 +41,7 @@ def call_in_turn(
         context.token = token
         try:
             append(call(row, context))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
             append(Raised(error))
     context.token = None
 

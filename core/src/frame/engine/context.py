@@ -72,7 +72,7 @@ class NodeContext:
     def random(self) -> random.Random:
         if self._random is None or self._random[0] != self.token:
             seed = f"{self._facts.seed}/{self.node}/{self.token}"
-            self._random = self.token, random.Random(seed)
+            self._random = self.token, random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         return self._random[1]
 
     def now(self) -> datetime:

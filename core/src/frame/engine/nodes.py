@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from frame.clock import Clock
-from frame.engine.breaker import Change, breaker_for
+from frame.engine.breaker import breaker_for
 from frame.engine.calls import Call, TimedOut, Watch, call_in_turn
 from frame.engine.context import CallLog, NodeContext, RunFacts
 from frame.engine.failures import UNSUCCESSFUL, Failure, Raised, error_of
@@ -116,7 +116,7 @@ class PluginNode:
             self._attempts.close()
         try:
             self.plugin.close()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
             message = self._around.facts.redactor.text(f"{type(error).__name__}: {error}")
             self._around.note("close_failed", self.number, error=message)
 
@@ -135,7 +135,7 @@ class PluginNode:
         result: list[Any] = []
         plugin = self.plugin
         if not self._around.watch.run(lambda: result.append(call(plugin)), self.policy.timeout_s, lambda: 0):
-            self.left_behind(self.number)
+            self.left_behind()
             raise TimedOut(self.policy.timeout_s or 0)
         return result[0]
 
@@ -230,7 +230,7 @@ class PluginNode:
             ended = self._around.watch.run(
                 lambda: result.append(list(many(rows, self.context))), self.policy.timeout_s, lambda: 0
             )
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - the rows at fault are found one by one
             return None
         if not ended:
             self._replace_instance(many)
@@ -242,7 +242,7 @@ class PluginNode:
 
         Raises PluginFailed for an aggregation, whose instance is its batch.
         """
-        self.left_behind(self.number)
+        self.left_behind()
         if self.ref.kind == Kind.AGGREGATION:
             raise PluginFailed(self.name, self.ref.name, "accept", str(TimedOut(self.policy.timeout_s or 0)))
         self.plugin = self.ref.build()
@@ -254,9 +254,11 @@ class PluginNode:
         many = getattr(self.plugin, "process_many", None)
         return self._call_of(self.plugin) if many is None else self._through_many(many)
 
-    def left_behind(self, number: int) -> None:
+    def left_behind(self) -> None:
         """A thread hangs in a call of this plugin."""
-        self._around.note("thread_left_behind", number, plugin=self.ref.name, timeout_s=self.policy.timeout_s)
+        self._around.note(
+            "thread_left_behind", self.number, plugin=self.ref.name, timeout_s=self.policy.timeout_s
+        )
 
     def _failed_first(
         self, results: Results, index: int, token: int, value: Any, started_us: int
@@ -304,24 +306,15 @@ class PluginNode:
     def _make_attempts(self) -> "Attempts":
         from frame.engine.attempts import Attempts
 
-        policy, around = self.policy, self._around
+        breaker, limit = self.policy.breaker, self.policy.rate_limit
         return Attempts(
             self.number,
-            policy,
-            around.loop,
-            around.clock,
-            around.stop,
-            around.facts.redactor,
-            None if policy.breaker is None else breaker_for(self._target(), policy.breaker),
-            None if policy.rate_limit is None else limiter_for(policy.rate_limit),
-            self._breaker_changed,
+            self.policy,
+            self._around,
+            None if breaker is None else breaker_for(self._target(), breaker),
+            None if limit is None else limiter_for(limit),
             self.left_behind,
         )
 
     def _target(self) -> str:
         return f"{self.ref.package}.{self.ref.name} {sorted(self.ref.options.items())}"
-
-    def _breaker_changed(self, change: Change) -> None:
-        self._around.note(
-            "breaker", self.number, target=self.ref.name, before=change.before, after=change.after
-        )

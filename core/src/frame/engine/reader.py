@@ -55,7 +55,7 @@ class DirectReader:
             # extend() keeps what the iterator gave before it raised
             chunk.rows.extend(islice(self._rows, self._chunk_rows))
             chunk.ended = len(chunk.rows) < self._chunk_rows
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
             chunk.error = error
         if chunk.rows:
             chunk.position = self._source.position()
@@ -113,7 +113,7 @@ class WaitingReader:
             for row in self._source.read():
                 self._add(row, self._source.position())
             self._end(lambda chunk: setattr(chunk, "ended", True))
-        except BaseException as raised:
+        except BaseException as raised:  # noqa: BLE001 - a plugin may raise anything
             error = raised
             self._end(lambda chunk: setattr(chunk, "error", error))
 

@@ -1,11 +1,12 @@
 """What a run came to."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from frame.events import (
+    COUNTS_AS,
     ArtifactMade,
     AttemptFailed,
     BatchAttemptFailed,
@@ -28,27 +29,6 @@ from frame.events import (
     Visited,
 )
 from frame.graph.model import Graph
-
-COUNTS_AS: Mapping[Path, tuple[str, ...]] = {
-    Path.DEFAULT_FLOW: ("succeeded",),
-    Path.GATE_ROUTED: ("succeeded", "routed"),
-    Path.GATE_DISCARDED: ("succeeded", "discarded"),
-    Path.DROPPED: ("succeeded", "dropped"),
-    Path.ERROR_ROUTED: ("failed", "routed_error"),
-    Path.ERROR_DISCARDED: ("failed",),
-    Path.UNHANDLED: ("failed", "unhandled"),
-    Path.INVALID_AT_SOURCE: ("failed", "invalid"),
-    Path.SINK_REJECTED: ("failed", "diverted"),
-    Path.LATE_AT_MERGE: ("failed",),
-    Path.MERGE_INCOMPLETE: ("failed", "merge_failed"),
-    Path.VISIT_LIMIT: ("failed",),
-    Path.ABANDONED: ("failed",),
-    Path.FORKED: ("forked",),
-    Path.EXPANDED: ("expanded",),
-    Path.MERGED: ("merged",),
-    Path.BATCHED: (),
-}
-"""What each way to end counts as (BEHAVIOUR §1)."""
 
 
 def counters(ended: Mapping[Path, int], rows: int, open_tokens: int) -> dict[str, int]:
@@ -84,47 +64,65 @@ class Tally:
     def add(self, events: Iterable[Event]) -> None:
         """Count `events`."""
         for event in events:
-            match event:
-                case Visited(node=node, tokens=tokens):
-                    self._through(node, len(tokens), len(tokens))
-                case Routed(node=node, tokens=tokens):
-                    self._through(node, len(tokens), len(tokens))
-                case Dropped(node=node, tokens=tokens):
-                    self._through(node, len(tokens), 0)
-                case Expanded(node=node, children=children):
-                    self._through(node, 1, len(children))
-                case Buffered(node=node, tokens=tokens):
-                    self._through(node, len(tokens), 0)
-                case BatchFlushed(node=node, outputs=outputs, members=members):
-                    self._through(node, 0, len(outputs) or (members if event.digests else 0))
-                case BatchFailed(node=node, members=members):
-                    self.nodes[node].failed += members
-                case Merged(node=node, parents=parents, children=children):
-                    self._through(node, len(parents), len(children))
-                case Failed(node=node):
-                    self.nodes[node].came += 1
-                    self.nodes[node].failed += 1
-                case AttemptFailed(node=node) | BatchAttemptFailed(node=node):
-                    self.nodes[node].failed_attempts += 1
-                case RowsRead(tokens=tokens):
-                    self._through(0, len(tokens), len(tokens))
-                case RowInvalid():
-                    self.nodes[0].came += 1
-                    self.nodes[0].failed += 1
-                case SinkIntended(node=node, tokens=tokens):
-                    self._through(node, len(tokens), len(tokens))
-                case SinkConfirmed(node=node, rejected=rejected):
-                    self.nodes[node].went -= len(rejected)
-                    self.nodes[node].failed += len(rejected)
-                case ArtifactMade(node=node):
-                    self.artifacts[node] = event
-                case _:
-                    pass
+            count = _COUNT.get(type(event))
+            if count is not None:
+                count(self, event)
 
-    def _through(self, node: int, came: int, went: int) -> None:
-        counts = self.nodes[node]
-        counts.came += came
-        counts.went += went
+    def through(self, node: int, came: int, went: int) -> None:
+        """`node` was given `came` tokens and passed `went` on."""
+        self.nodes[node].came += came
+        self.nodes[node].went += went
+
+    def fail(self, node: int, came: int, failed: int = 1) -> None:
+        """`node` could not deal with `failed` tokens, `came` of which are counted for the first time."""
+        self.nodes[node].came += came
+        self.nodes[node].failed += failed
+
+
+def _passed(tally: Tally, event: Visited | Routed | SinkIntended) -> None:
+    tally.through(event.node, len(event.tokens), len(event.tokens))
+
+
+def _kept(tally: Tally, event: Dropped | Buffered) -> None:
+    tally.through(event.node, len(event.tokens), 0)
+
+
+def _flushed(tally: Tally, event: BatchFlushed) -> None:
+    passed_through = event.members if event.digests and not event.outputs else 0
+    tally.through(event.node, 0, len(event.outputs) or passed_through)
+
+
+def _attempt_failed(tally: Tally, event: AttemptFailed | BatchAttemptFailed) -> None:
+    tally.nodes[event.node].failed_attempts += 1
+
+
+def _confirmed(tally: Tally, event: SinkConfirmed) -> None:
+    tally.nodes[event.node].went -= len(event.rejected)
+    tally.fail(event.node, 0, len(event.rejected))
+
+
+def _made(tally: Tally, event: ArtifactMade) -> None:
+    tally.artifacts[event.node] = event
+
+
+_COUNT: Mapping[type, Callable[[Tally, Any], None]] = {
+    RowsRead: lambda tally, event: tally.through(0, len(event.tokens), len(event.tokens)),
+    RowInvalid: lambda tally, event: tally.fail(0, 1),
+    Visited: _passed,
+    Routed: _passed,
+    SinkIntended: _passed,
+    Dropped: _kept,
+    Buffered: _kept,
+    Expanded: lambda tally, event: tally.through(event.node, 1, len(event.children)),
+    BatchFlushed: _flushed,
+    BatchFailed: lambda tally, event: tally.fail(event.node, 0, event.members),
+    Merged: lambda tally, event: tally.through(event.node, len(event.parents), len(event.children)),
+    Failed: lambda tally, event: tally.fail(event.node, 1),
+    AttemptFailed: _attempt_failed,
+    BatchAttemptFailed: _attempt_failed,
+    SinkConfirmed: _confirmed,
+    ArtifactMade: _made,
+}
 
 
 @dataclass(frozen=True, slots=True)

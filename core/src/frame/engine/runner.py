@@ -124,7 +124,7 @@ class Runner:
             cause = error
             self._settle()
             self._scheduler.abandon(error.error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the result says why the run ended
             cause = error
         finally:
             self._close()

@@ -59,5 +59,5 @@ def run_here(job: Callable[[], Any]) -> "Future[Any]":
 def _fulfil(future: "Future[Any]", job: Callable[[], Any]) -> None:
     try:
         future.set_result(job())
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - whoever waits for the future gets it
         future.set_exception(error)

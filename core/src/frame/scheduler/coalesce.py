@@ -26,26 +26,46 @@ def decide(
 
     `closing` says that no more waiting is allowed, and why: "timeout" or "end_of_source".
     """
-    accounted = arrived + lost == expected
-    match node.policy:
-        case MergePolicy.REQUIRE_ALL:
-            if lost:
-                return Verdict.FAIL, "branch_lost"
-            if accounted:
-                return Verdict.MERGE, "all"
-        case MergePolicy.QUORUM:
-            needed = node.quorum or expected
-            if arrived >= needed:
-                return Verdict.MERGE, "quorum"
-            if expected - lost < needed:
-                return Verdict.FAIL, "branch_lost"
-        case MergePolicy.BEST_EFFORT:
-            if accounted or closing:
-                reason = closing or ("all" if not lost else "accounted")
-                return (Verdict.MERGE, reason) if arrived else (Verdict.FAIL, closing or "branch_lost")
-        case MergePolicy.FIRST:
-            if arrived:
-                return Verdict.MERGE, "first"
-            if accounted:
-                return Verdict.FAIL, "branch_lost"
-    return (Verdict.FAIL, "incomplete") if closing else (Verdict.WAIT, "")
+    verdict, reason = _POLICIES[node.policy](node, expected, arrived, lost, closing)
+    if verdict is Verdict.WAIT and closing:
+        return Verdict.FAIL, "incomplete"
+    return verdict, reason
+
+
+def _require_all(
+    node: CoalesceNode, expected: int, arrived: int, lost: int, closing: str
+) -> tuple[Verdict, str]:
+    if lost:
+        return Verdict.FAIL, "branch_lost"
+    return (Verdict.MERGE, "all") if arrived == expected else (Verdict.WAIT, "")
+
+
+def _quorum(node: CoalesceNode, expected: int, arrived: int, lost: int, closing: str) -> tuple[Verdict, str]:
+    needed = node.quorum or expected
+    if arrived >= needed:
+        return Verdict.MERGE, "quorum"
+    return (Verdict.FAIL, "branch_lost") if expected - lost < needed else (Verdict.WAIT, "")
+
+
+def _best_effort(
+    node: CoalesceNode, expected: int, arrived: int, lost: int, closing: str
+) -> tuple[Verdict, str]:
+    if arrived + lost < expected and not closing:
+        return Verdict.WAIT, ""
+    if not arrived:
+        return Verdict.FAIL, closing or "branch_lost"
+    return Verdict.MERGE, closing or ("accounted" if lost else "all")
+
+
+def _first(node: CoalesceNode, expected: int, arrived: int, lost: int, closing: str) -> tuple[Verdict, str]:
+    if arrived:
+        return Verdict.MERGE, "first"
+    return (Verdict.FAIL, "branch_lost") if lost == expected else (Verdict.WAIT, "")
+
+
+_POLICIES = {
+    MergePolicy.REQUIRE_ALL: _require_all,
+    MergePolicy.QUORUM: _quorum,
+    MergePolicy.BEST_EFFORT: _best_effort,
+    MergePolicy.FIRST: _first,
+}

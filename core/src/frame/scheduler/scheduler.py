@@ -11,8 +11,9 @@ from frame.events import (
     SourceEnded,
 )
 from frame.graph.model import Graph
-from frame.scheduler import decide
-from frame.scheduler.state import RunState, evolve
+from frame.scheduler import decide, settle, sinks
+from frame.scheduler.evolve import evolve
+from frame.scheduler.state import RunState
 from frame.scheduler.work import Answer, Work, Write
 
 
@@ -60,7 +61,7 @@ class Scheduler:
 
     def settle(self, work: Work, answer: Answer, now_us: int) -> list[Event]:
         """The engine has done `work`. Returns the events that this came to."""
-        events = list(decide.settle(self.state, work, answer, now_us))
+        events = list(settle.settle(self.state, work, answer, now_us))
         for event in events:
             self.record(event)
         return events
@@ -71,7 +72,7 @@ class Scheduler:
 
     def pending_writes(self) -> list[Write]:
         """What each sink is to be given."""
-        return list(decide.pending_writes(self.state))
+        return list(sinks.pending_writes(self.state))
 
     def intend(self, write: Write, content_sha256: bytes, key: str) -> SinkIntended:
         """Announce a write; the answer is the event, which has to be on record before the sink is touched."""
@@ -93,6 +94,6 @@ class Scheduler:
 
     def abandon(self, error: ErrorInfo) -> None:
         """End the run without the tokens that are still open."""
-        tokens = decide.open_tokens(self.state)
+        tokens = sinks.open_tokens(self.state)
         if tokens:
             self.record(Abandoned(tokens, error))

@@ -129,7 +129,7 @@ class AggregationExecutor(Executor):
             made = self._plugin.call_once(lambda plugin: list(plugin.flush()))
         except TimedOut as error:
             raise PluginFailed(self._node.name, self._plugin.ref.name, "flush", str(error)) from error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
             return error_of(Raised(error), redactor)
         wrong = self._wrong_output(work, made)
         if wrong is not None:

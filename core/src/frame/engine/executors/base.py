@@ -10,7 +10,7 @@ from frame.errors import ExpressionError, NotCanonical
 from frame.events import AttemptFailed, ErrorInfo, Event, Payloads, VisitStatus
 from frame.graph.model import ErrorClause
 from frame.rows import Row, freeze
-from frame.scheduler.work import Answer, TokenFailed
+from frame.scheduler.work import Answer, Evaluate, Process, Tally, TokenFailed
 
 
 class Executor:
@@ -57,11 +57,11 @@ def uncanonical(error: NotCanonical) -> ErrorInfo:
     return ErrorInfo("NotCanonical", str(error))
 
 
-def late_failure(
-    node: int, visit: int, token: int, attempt: int, error: ErrorInfo, started_us: int, duration_us: int
-) -> AttemptFailed:
+def late_failure(work: Process | Evaluate, token: int, error: ErrorInfo, answer: Tally) -> AttemptFailed:
     """The attempt of a call that returned, but nothing that can be used."""
-    return AttemptFailed(node, visit, token, attempt, VisitStatus.FAILED, error, started_us, duration_us)
+    attempt = answer.attempts_of.get(token, 0)
+    when = answer.started_us, answer.duration_us
+    return AttemptFailed(work.node, work.visit, token, attempt, VisitStatus.FAILED, error, *when)
 
 
 def fail(clauses: Sequence[ErrorClause], token: int, error: ErrorInfo, row: Mapping[str, Any]) -> TokenFailed:

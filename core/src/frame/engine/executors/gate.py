@@ -101,12 +101,7 @@ class GateExecutor(Executor):
         self, work: Evaluate, token: int, row: Row, value: Any, error: ErrorInfo, answer: Evaluated
     ) -> None:
         if not isinstance(value, Failure):
-            attempt = answer.attempts_of.get(token, 0)
-            answer.attempts.append(
-                late_failure(
-                    work.node, work.visit, token, attempt, error, answer.started_us, answer.duration_us
-                )
-            )
+            answer.attempts.append(late_failure(work, token, error, answer))
         answer.failed.append(fail(self._node.on_error, token, error, row))
 
     def _keep_calls(self, work: Evaluate, answer: Evaluated) -> None:

@@ -22,7 +22,7 @@ BY_ERROR = frozenset({Path.ERROR_ROUTED, Path.INVALID_AT_SOURCE, Path.SINK_REJEC
 
 
 class SinkExecutor:
-    """Prepares and delivers the writes of one sink. `originals`: field names as frame has them -> as the source wrote."""
+    """Prepares and delivers the writes of one sink. `originals`: names in frame -> in the source."""
 
     def __init__(
         self,
