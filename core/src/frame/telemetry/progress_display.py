@@ -39,10 +39,13 @@ def display(
 
 
 class JsonProgress:
-    """Writes one JSON object a line: `run_started`, `progress` at most once a second, `run_finished`."""
+    """Writes one JSON object a line: `run_started`, `progress` at most once a second, `run_finished`.
 
-    def __init__(self, stream: TextIO, clock: Clock) -> None:
-        self._stream, self._clock = stream, clock
+    `ends`: False leaves out the first and the last of them, for somebody who tells the beginning and the end.
+    """
+
+    def __init__(self, stream: TextIO, clock: Clock, ends: bool = True) -> None:
+        self._stream, self._clock, self._ends = stream, clock, ends
         self._state: ProgressState | None = None
         self._written_us = 0
 
@@ -50,7 +53,8 @@ class JsonProgress:
         """Write the run's name."""
         self._state = ProgressState(info)
         self._written_us = self._clock.time_us()
-        self._write("run_started", {"pipeline": info.pipeline})
+        if self._ends:
+            self._write("run_started", {"pipeline": info.pipeline})
 
     def committed(self, chunk: Chunk, took_us: int) -> None:
         """Write how far the run is, unless that was said less than a second ago."""
@@ -64,7 +68,7 @@ class JsonProgress:
 
     def run_finished(self, status: RunStatus, at_us: int) -> None:
         """Write how the run ended."""
-        if self._state is not None:
+        if self._state is not None and self._ends:
             self._write("run_finished", {"status": str(status), **self._state.as_json(at_us)})
 
     def _write(self, event: str, facts: Mapping[str, object]) -> None:
@@ -89,7 +93,14 @@ class TableProgress:
 
         self._state = ProgressState(info)
         console = Console(file=self._stream)
-        self._live = Live(get_renderable=self.table, console=console, refresh_per_second=4, transient=True)
+        # stdout is left alone: a sink may be writing data to it.
+        self._live = Live(
+            get_renderable=self.table,
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+            redirect_stdout=False,
+        )
         self._live.start()
 
     def committed(self, chunk: Chunk, took_us: int) -> None:

@@ -64,17 +64,22 @@ def _run(pipeline: Path, audit: str | None, quiet: bool, signals: "StopOnSignal"
     from frame.cli.output import PluginPrints
     from frame.clock import SystemClock
     from frame.operations import run
-    from frame.telemetry.progress_display import display
+    from frame.telemetry.progress_display import JsonProgress, TableProgress
 
     clock = SystemClock()
-    progress = display(clock, quiet)
+    # Without a terminal a run of less than a second has nothing to say: the summary tells how it ended.
+    shown = (
+        TableProgress(sys.stderr, clock)
+        if sys.stderr.isatty()
+        else JsonProgress(sys.stderr, clock, ends=False)
+    )
     stdout, sys.stdout = sys.stdout, PluginPrints.instead_of(sys.stdout)
     try:
         return run(
             pipeline,
             audit=audit,
             stop=signals.stop,
-            listeners=() if progress is None else (progress,),
+            listeners=() if quiet else (shown,),
             clock=clock,
         )
     finally:

@@ -63,9 +63,10 @@ def _description(plugin: "Description") -> Iterator[str]:
         else f"{plugin.qualified}, an aggregation"
     )
     yield textwrap.fill(plugin.summary, WIDTH, initial_indent="  ", subsequent_indent="  ")
-    if plugin.text:
+    prose = [block for block in plugin.text.split("\n\n") if block and not block.startswith(">>>")]
+    for block in prose:
         yield ""
-        yield textwrap.indent(plugin.text, "  ")
+        yield textwrap.indent(block, "  ")
     yield ""
     facts = [
         ("package", f"{plugin.distribution} {plugin.version}" if plugin.distribution else "not installed"),
