@@ -1,0 +1,1 @@
+"""A frame transform that asks a web service."""
