@@ -234,7 +234,7 @@ class Runner:
 
     def _work(self) -> None:
         """Do what the scheduler asks until nothing can move."""
-        while (work := self._scheduler.next_work(self._clock.time_us())) is not None:
+        while (work := self._next_work()) is not None:
             executor = self.assembly.executors[work.node]
             self._announce(work)
             answer = executor.run(work)
@@ -243,6 +243,17 @@ class Runner:
             self._inflight.follow(events)
             if self._graph.settings.abort_on_error:
                 self._abort_if_unhandled(events)
+
+    def _next_work(self) -> Work | None:
+        """What is to be done now, after what needed nobody's work has been taken note of."""
+        now_us = self._clock.time_us()
+        decided = self._scheduler.advance(now_us)
+        for event in decided:
+            if isinstance(event, BatchFailed):
+                self.assembly.executors[event.node].adopt([event])
+        if self._graph.settings.abort_on_error:
+            self._abort_if_unhandled(decided)
+        return self._scheduler.next_work(now_us)
 
     def _announce(self, work: Work) -> None:
         """Put on record, before the call, which visits call the outside world."""

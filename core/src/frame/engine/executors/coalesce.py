@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from frame.canonical import digest
-from frame.engine.executors.base import Executor, as_row
+from frame.canonical import canonical_row, canonical_rows, digest
+from frame.engine.executors.base import Executor, uncanonical
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import Surroundings
-from frame.errors import FieldConflict, RowError
+from frame.errors import FieldConflict, NotCanonical, RowError
 from frame.events import ErrorInfo, Event, Merged, Payloads
 from frame.graph.model import CoalesceNode, MergeHow, OnCollision
-from frame.rows import Row
+from frame.rows import Row, freeze
 from frame.scheduler.work import Join, Merge, MergeDone
 
 
@@ -29,8 +29,20 @@ def unite(node: CoalesceNode, branches: Mapping[str, Row]) -> dict[str, Any]:
                 )
             return dict(branches[node.select])
         case MergeHow.UNION:
-            origins = origins_of(node.on_collision, branches)
-            return {field: branches[branch][field] for field, branch in origins.items()}
+            return _union(node.on_collision, branches)
+
+
+def _union(on_collision: OnCollision, branches: Mapping[str, Row]) -> dict[str, Any]:
+    """The fields of all branches in the order of their first appearance."""
+    if on_collision is OnCollision.FAIL:
+        origins_of(on_collision, branches)
+    united: dict[str, Any] = {}
+    for row in branches.values():
+        united.update(row)
+    if on_collision is OnCollision.FIRST:
+        for row in reversed(list(branches.values())):
+            united.update(row)
+    return united
 
 
 def origins_of(on_collision: OnCollision, branches: Mapping[str, Row]) -> dict[str, str]:
@@ -62,16 +74,22 @@ class CoalesceExecutor(Executor):
 
     def run(self, work: Merge) -> MergeDone:
         answer = MergeDone(started_us=self.around.clock.time_us())
-        for join in work.joins:
-            try:
-                row, form = as_row(unite(self._node, self._branches(join)))
-            except RowError as error:
-                answer.digests.append(ErrorInfo(type(error).__name__, str(error)))
-            else:
+        united = [self._unite(join) for join in work.joins]
+        rows = [row for row in united if not isinstance(row, ErrorInfo)]
+        forms = iter(_forms(rows))
+        for join, row in zip(work.joins, united, strict=True):
+            form = row if isinstance(row, ErrorInfo) else next(forms)
+            if isinstance(row, Row) and isinstance(form, bytes):
                 self._made[join.group] = row, form
-                answer.digests.append(digest(form))
+            answer.digests.append(digest(form) if isinstance(form, bytes) else form)
         answer.duration_us = self.around.clock.time_us() - answer.started_us
         return answer
+
+    def _unite(self, join: Join) -> Row | ErrorInfo:
+        try:
+            return freeze(unite(self._node, self._branches(join)))
+        except RowError as error:
+            return ErrorInfo(type(error).__name__, str(error))
 
     def _branches(self, join: Join) -> dict[str, Row]:
         rows = self.inflight.rows
@@ -82,3 +100,18 @@ class CoalesceExecutor(Executor):
             if isinstance(event, Merged):
                 made = [self._made.pop(group) for group in event.groups]
                 self.inflight.put(event.children, [row for row, _ in made], [form for _, form in made])
+
+
+def _forms(rows: Sequence[Row]) -> list[bytes | ErrorInfo]:
+    """The canonical form of each row, or why it has none: nesting may go too deep."""
+    try:
+        return list(canonical_rows(rows))
+    except NotCanonical:
+        return [_form(row) for row in rows]
+
+
+def _form(row: Row) -> bytes | ErrorInfo:
+    try:
+        return canonical_row(row)
+    except NotCanonical as error:
+        return uncanonical(error)

@@ -9,7 +9,7 @@ from frame.engine.failures import Failure, Raised, error_of
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Results, Surroundings
 from frame.errors import ExpressionError, NotCanonical
-from frame.events import AttemptFailed, ErrorInfo, PayloadKind, Payloads, VisitStatus
+from frame.events import AttemptFailed, ErrorInfo, PayloadKind, Payloads, Tokens, VisitStatus
 from frame.expressions import Expression
 from frame.graph.model import GateNode
 from frame.plugin.results import Route
@@ -59,8 +59,16 @@ class GateExecutor(Executor):
         return self._evaluate(work, self._node.expression, rows)
 
     def _evaluate(self, work: Evaluate, expression: Expression, rows: Sequence[Row]) -> Results:
+        if not expression.fields and rows:  # it names no row: one answer holds for all
+            results = self._each(work, expression, work.tokens[:1], rows[:1])
+            if not results.attempts:
+                results.values *= len(rows)
+                return results
+        return self._each(work, expression, work.tokens, rows)
+
+    def _each(self, work: Evaluate, expression: Expression, tokens: Tokens, rows: Sequence[Row]) -> Results:
         results = Results([])
-        for token, row in zip(work.tokens, rows, strict=True):
+        for token, row in zip(tokens, rows, strict=True):
             try:
                 results.values.append(expression.evaluate(row))
             except ExpressionError as error:

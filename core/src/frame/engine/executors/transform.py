@@ -51,34 +51,46 @@ class TransformExecutor(Executor):
             attempts=results.attempts,
             attempts_of=results.attempts_of,
         )
-        if not self._all_rows(work, rows, results.values, answer):
-            self._one_by_one(work, rows, results, answer)
+        plain = [index for index, value in enumerate(results.values) if type(value) in _ROWS]
+        if not self._in_bulk(work, rows, results, plain, answer):
+            plain = []
+        if len(plain) < len(rows):
+            self._one_by_one(work, rows, results, set(plain), answer)
         self._keep(work, answer)
         return answer
 
-    def _all_rows(self, work: Process, rows: Sequence[Row], values: Sequence[Any], answer: Processed) -> bool:
-        """Take the results as they are if every one is a good row; the way of nearly every chunk."""
-        if not _ROWS.issuperset(set(map(type, values))):
-            return False
-        made = freeze_all(values)
+    def _in_bulk(
+        self, work: Process, rows: Sequence[Row], results: Results, plain: Sequence[int], answer: Processed
+    ) -> bool:
+        """Take the results at `plain` as they are, if every one is a good row; the way of nearly all rows."""
+        if len(plain) == len(rows):
+            tokens, before, made = work.tokens, rows, freeze_all(results.values)
+        else:
+            tokens = [work.tokens[index] for index in plain]
+            before = [rows[index] for index in plain]
+            made = freeze_all([results.values[index] for index in plain])
         if self._check_types(made) is not None:
             return False
-        answer.done = work.tokens
-        if all(map(is_, made, rows)):
+        if len(plain) == len(rows) and all(map(is_, made, before)):
+            answer.done = tokens
             return True
         try:
             forms = canonical_rows(made)
         except NotCanonical:
             return False
-        self.inflight.put(work.tokens, made, forms)
-        answer.digests = digests(forms)
+        self.inflight.put(tokens, made, forms)
+        answer.done, answer.digests = tokens, digests(forms)
         return True
 
-    def _one_by_one(self, work: Process, rows: Sequence[Row], results: Results, answer: Processed) -> None:
-        done: list[int] = []
-        made: list[Row] = []
+    def _one_by_one(
+        self, work: Process, rows: Sequence[Row], results: Results, done: set[int], answer: Processed
+    ) -> None:
+        """Look at each result but those at `done`."""
+        more: list[int] = []
         forms: list[bytes] = []
-        for token, row, value in zip(work.tokens, rows, results.values, strict=True):
+        for index, (token, row, value) in enumerate(zip(work.tokens, rows, results.values, strict=True)):
+            if index in done:
+                continue
             try:
                 outcome = self._read(token, value, answer)
             except NotCanonical as error:
@@ -88,11 +100,11 @@ class TransformExecutor(Executor):
             if isinstance(outcome, ErrorInfo):
                 self._fail(work, token, row, value, outcome, answer)
             elif outcome is not None:
-                done.append(token)
-                made.append(outcome[0])
+                self.inflight.put((token,), (outcome[0],), (outcome[1],))
+                more.append(token)
                 forms.append(outcome[1])
-        answer.done, answer.digests = done, digests(forms)
-        self.inflight.put(done, made, forms)
+        answer.done = [*answer.done, *more]
+        answer.digests = (answer.digests or b"") + digests(forms)
 
     def _read(self, token: int, value: Any, answer: Processed) -> tuple[Row, bytes] | ErrorInfo | None:
         """The row that `value` is, an error, or None for a token whose way ends here."""
