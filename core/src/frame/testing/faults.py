@@ -143,7 +143,8 @@ class Mutates(Transform):
     determinism = Determinism.DETERMINISTIC
 
     def process(self, row: Row, context: Context) -> TransformResult:
-        row["changed"] = True
+        fields: Any = row
+        fields["changed"] = True
         return row
 
     def __init__(self) -> None:

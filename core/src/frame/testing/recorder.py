@@ -52,5 +52,5 @@ class MemoryRecorder:
         return written
 
 
-def _rows(block: Payloads) -> list[tuple[int | bytes, Row]]:
+def _rows(block: Payloads) -> list[tuple[object, Row]]:
     return [(key, freeze(restore(item))) for key, item in zip(block.keys, block.items, strict=True)]

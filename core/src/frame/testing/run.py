@@ -16,7 +16,8 @@ from frame.ids import uuid7
 from frame.operations.compile import compile_pipeline
 from frame.plugin.registry import Registry
 from frame.rows import Row
-from frame.scheduler.state import RunState, restore
+from frame.scheduler.evolve import restore
+from frame.scheduler.state import RunState
 from frame.testing.clock import ManualClock
 from frame.testing.recorder import MemoryRecorder
 from frame.testing.sinks import ListSink

@@ -41,7 +41,8 @@ class ListSource(Source):
     determinism = Determinism.DETERMINISTIC
 
     def __init__(self, items: Sequence[Listed], clock: ManualClock | None = None) -> None:
-        if isinstance(items, PluginConfig):
+        given: object = items
+        if isinstance(given, PluginConfig):
             raise ValueError("a ListSource is made in code, with its rows: ListSource([...])")
         super().__init__(PluginConfig())
         self._items, self._clock = tuple(items), clock
