@@ -52,11 +52,18 @@ class Scheduler:
         if not self.state.source_ended:
             self.record(SourceEnded(self.state.next_row))
 
-    def next_work(self, now_us: int) -> Work | None:
-        """What the engine should do now; None when there is nothing to do before more rows or more time come."""
+    def advance(self, now_us: int) -> list[Event]:
+        """Let everything happen that needs nobody's work. Returns the events that this came to."""
+        happened: list[Event] = []
         while events := decide.advance(self.state, now_us):
             for event in events:
                 self.record(event)
+            happened += events
+        return happened
+
+    def next_work(self, now_us: int) -> Work | None:
+        """What the engine should do now; None when there is nothing to do before more rows or more time come."""
+        self.advance(now_us)
         return decide.next_work(self.state, now_us)
 
     def settle(self, work: Work, answer: Answer, now_us: int) -> list[Event]:
