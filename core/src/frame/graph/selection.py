@@ -110,7 +110,7 @@ def _use_given(selected: Selected, found: Found, choice: object, around: Surroun
     config = getattr(choice, "config", None)
     shown = recorded(config, around.fingerprint) if isinstance(config, BaseModel) else {}
     selected.instance = choice
-    selected.ref = _ref(found, shown, Given(choice))
+    selected.ref = _ref(found, choice, shown, Given(choice))
 
 
 def _make(selected: Selected, found: Found, options: Options, options_at: Path, around: Surroundings) -> None:
@@ -128,7 +128,7 @@ def _make(selected: Selected, found: Found, options: Options, options_at: Path, 
             "Correct the options; the plugin's page shows them.",
         )
         return
-    selected.ref = _ref(found, recorded(options.config, around.fingerprint), build)
+    selected.ref = _ref(found, selected.instance, recorded(options.config, around.fingerprint), build)
 
 
 def reason(error: Exception) -> str:
@@ -136,7 +136,8 @@ def reason(error: Exception) -> str:
     return str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
 
 
-def _ref(found: Found, options: dict[str, Any], build: Callable[[], Plugin]) -> PluginRef:
+def _ref(found: Found, instance: Plugin, options: dict[str, Any], build: Callable[[], Plugin]) -> PluginRef:
+    """The plugin as it is pinned. What an instance says of itself may follow from its options."""
     return PluginRef(
         kind=found.kind.value,
         name=found.name,
@@ -145,10 +146,10 @@ def _ref(found: Found, options: dict[str, Any], build: Callable[[], Plugin]) -> 
         version=found.version,
         record_sha256=found.record_sha256,
         api=found.api,
-        determinism=found.plugin.determinism,
+        determinism=instance.determinism,
         options=options,
         build=build,
-        expands=issubclass(found.plugin, Transform) and found.plugin.expands,
+        expands=isinstance(instance, Transform) and instance.expands,
     )
 
 
