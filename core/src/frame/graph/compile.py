@@ -39,8 +39,8 @@ def compile_graph(
     """The graph that `config` describes, which a run can execute.
 
     `plugins`: where plugins are found. `positions`: where things stand in the file. `secrets`: the value of the
-    secret of a name; LookupError if there is none. `fingerprint`: what the record shows of a secret's value. `folder`: where
-    relative paths in options start.
+    secret of a name; LookupError if there is none. `fingerprint`: what the record shows of a secret's value.
+    `folder`: where relative paths in options start.
     One instance of each plugin is made, asked what it needs and provides, and closed.
 
     Raises ConfigError with every problem that was found; UnusablePlugins, which is one, if all there is to do is
