@@ -51,8 +51,8 @@ def environment() -> Path:
             [sys.executable, "-m", "venv", python.parents[1]], check=True, capture_output=True, text=True
         )
     if subprocess.run([python, "-c", "import singer_sdk"], capture_output=True, check=False).returncode:
-        install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "singer-sdk"]
-        subprocess.run(install, check=True, capture_output=True, text=True)
+        pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "singer-sdk"], check=True, capture_output=True, text=True)
     return python
 
 
