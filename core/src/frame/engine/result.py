@@ -151,10 +151,9 @@ class RunResult:
 
     @property
     def resumable(self) -> bool:
-        """Whether the run can go on where it stopped."""
-        return self.status in (RunStatus.INTERRUPTED, RunStatus.WAITING) or (
-            self.status is RunStatus.FAILED and self.counters["open"] > 0
-        )
+        """Whether the run stopped short of its end with everything on record that is needed to go on."""
+        stopped = self.status is RunStatus.FAILED and self.error is not None and self.error.type != "Aborted"
+        return stopped or self.status in (RunStatus.INTERRUPTED, RunStatus.WAITING)
 
     def as_json(self) -> dict[str, Any]:
         """The result as one JSON object."""

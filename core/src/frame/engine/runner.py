@@ -115,7 +115,7 @@ class Runner:
             self._begin()
             with collecting_rarely():
                 self._loop()
-            if not self._stop.is_set():
+            if self._is_done():
                 for artifact in self.assembly.finish():
                     self._scheduler.record(artifact)
         except AuditError:
@@ -172,7 +172,7 @@ class Runner:
     def _status(self, cause: BaseException | None, totals: Mapping[str, int]) -> RunStatus:
         if cause is not None:
             return RunStatus.FAILED
-        if self._stop.is_set() and not self._is_done():
+        if not self._is_done():
             return RunStatus.INTERRUPTED
         if not totals["failed"]:
             return RunStatus.COMPLETED if totals["rows"] else RunStatus.EMPTY
