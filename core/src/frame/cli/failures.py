@@ -14,13 +14,17 @@ from frame.errors import ConfigError, FrameError
 SCHEMA_VERSION = 1
 
 
+class NobodyReads(Exception):
+    """Standard output was closed by its reader, as `head` does."""
+
+
 def report(error: BaseException, arguments: Sequence[str]) -> int:
     """Tell the user of `error`, and return the exit code.
 
     `arguments`: of the command line as they were typed, since an error may come before they are understood.
     """
     debug, as_json = "--debug" in arguments, "--json" in arguments
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, NobodyReads):
         return _nobody_reads()
     if isinstance(error, click.Abort):
         error = KeyboardInterrupt()
@@ -78,7 +82,6 @@ def _misused(error: click.ClickException, as_json: bool) -> int:
 
 
 def _nobody_reads() -> int:
-    """Standard output was closed by its reader, as `head` does."""
     # What is left in the buffer can go nowhere; without this the interpreter would complain on its way out.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     complain("nobody reads standard output any more; what was left of it is not written")

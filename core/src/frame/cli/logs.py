@@ -23,5 +23,5 @@ def logs_to_stderr(verbosity: int = 0) -> None:
     level = LEVELS[min(verbosity, 2)]
     handler = _Stderr(level)
     root = logging.getLogger()
-    root.addHandler(handler)
+    root.handlers = [*(each for each in root.handlers if not isinstance(each, _Stderr)), handler]
     root.setLevel(level)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from frame import __version__
-from frame.cli.failures import report
+from frame.cli.failures import NobodyReads, report
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -38,12 +38,20 @@ class Frame(click.Group):
         options["standalone_mode"] = False
         try:
             code = super().main(args, *rest, **options) or 0
-            sys.stdout.flush()
         except SystemExit:
             raise
         except BaseException as error:  # noqa: BLE001 - every end has an exit code
             code = report(error, arguments)
         sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand and hand over all that it printed."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise NobodyReads from error  # click would exit with 1 and say nothing
+        return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Our own, then the others by name."""

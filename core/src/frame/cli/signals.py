@@ -33,6 +33,7 @@ class StopOnSignal:
         self._before: dict[int, Any] = {}
         self._reader, self._writer = socket.socketpair()
         self._fd_before = -1
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
@@ -41,7 +42,8 @@ class StopOnSignal:
         self._fd_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, _heard)
-        threading.Thread(target=self._listen, name="frame-signals", daemon=True).start()
+        self._thread = threading.Thread(target=self._listen, name="frame-signals", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
@@ -52,6 +54,9 @@ class StopOnSignal:
         if self._before:
             signal.set_wakeup_fd(self._fd_before)
         self._writer.close()
+        if self._thread is not None:
+            self._thread.join()
+        self._reader.close()
 
     def _listen(self) -> None:
         while data := self._reader.recv(1):

@@ -5,7 +5,7 @@ import click
 from frame.cli.options import FrameCommand
 
 
-@click.command(cls=FrameCommand)
+@click.command("completion", cls=FrameCommand)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:

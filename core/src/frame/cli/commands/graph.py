@@ -7,7 +7,7 @@ import click
 from frame.cli.options import PIPELINE, FrameCommand
 
 
-@click.command(cls=FrameCommand)
+@click.command("graph", cls=FrameCommand)
 @PIPELINE
 @click.option("--svg", is_flag=True, help="Draw an SVG picture, with Graphviz or mermaid-cli.")
 @click.option(

@@ -7,7 +7,7 @@ import click
 from frame.cli.options import JSON, FrameCommand
 
 
-@click.command(cls=FrameCommand)
+@click.command("init", cls=FrameCommand)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
 @JSON
 def command(folder: Path, as_json: bool) -> None:

@@ -11,12 +11,12 @@ KIND = click.option(
 )
 
 
-@click.group(name="plugins")
+@click.group("plugins")
 def command() -> None:
     """Show which plugins are installed, what they take, and what is wrong with them."""
 
 
-@command.command(name="list", cls=FrameCommand)
+@command.command("list", cls=FrameCommand)
 @KIND
 @JSON
 def list_plugins(kind: str | None, as_json: bool) -> None:

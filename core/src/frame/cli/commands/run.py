@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from frame.engine.result import RunResult
 
 
-@click.command(cls=FrameCommand)
+@click.command("run", cls=FrameCommand)
 @PIPELINE
 @click.option(
     "--audit",
@@ -49,6 +49,8 @@ def command(pipeline: Path, audit: str | None, strict: bool, as_json: bool, quie
     from frame.cli.signals import StopOnSignal
 
     logs_to_stderr(verbose)
+    if as_json:
+        _keep_stdout_free(pipeline)
     with StopOnSignal(complain) as signals:
         result = _run(pipeline, audit, quiet, signals)
     code = of_result(result, strict, signals.received)
@@ -57,6 +59,19 @@ def command(pipeline: Path, audit: str | None, strict: bool, as_json: bool, quie
     if not quiet or not result.ok:
         say(*summary(result, pipeline, audit))
     return code
+
+
+def _keep_stdout_free(pipeline: Path) -> None:
+    """Raises UsageError if a sink of `pipeline` writes to stdout, where the one JSON object is to stand."""
+    from frame.config.load import load
+    from frame.errors import UsageError
+
+    for name, sink in load(pipeline).config.sinks.items():
+        if sink.options.get("path") == "-":
+            raise UsageError(
+                f"sink {name!r} writes to stdout, and --json would write there, too: leave --json out, or send "
+                "the sink to a file"
+            )
 
 
 def _run(pipeline: Path, audit: str | None, quiet: bool, signals: "StopOnSignal") -> "RunResult":

@@ -7,12 +7,12 @@ import click
 from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
 
 
-@click.group(name="runs")
+@click.group("runs")
 def command() -> None:
     """Show the runs that are on record."""
 
 
-@command.command(name="list", cls=FrameCommand)
+@command.command("list", cls=FrameCommand)
 @AUDIT
 @BESIDE
 @click.option("-n", "--most", type=click.IntRange(min=1), metavar="N", help="Only the newest N.")

@@ -5,9 +5,12 @@ import click
 from frame.cli.options import FrameCommand
 
 
-@click.command(cls=FrameCommand)
+@click.command("schema", cls=FrameCommand)
 def command() -> None:
-    """Print the JSON Schema of the pipeline file, for editors: frame schema > pipeline.schema.json"""
+    """Print the JSON Schema of the pipeline file, for editors.
+
+    As in: frame schema > pipeline.schema.json
+    """
     import json
 
     from frame.cli.output import print_data

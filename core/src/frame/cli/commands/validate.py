@@ -7,7 +7,7 @@ import click
 from frame.cli.options import JSON, PIPELINE, FrameCommand
 
 
-@click.command(cls=FrameCommand)
+@click.command("validate", cls=FrameCommand)
 @PIPELINE
 @JSON
 def command(pipeline: Path, as_json: bool) -> None:

@@ -24,8 +24,9 @@ def summary(result: "RunResult", pipeline: Path, audit: str | None) -> Iterator[
     yield f"run {result.run_id}: {result.status.value.replace('_', ' ')}"
     if result.error is not None:
         yield f"  {result.error.message}"
-    yield f"  {_totals(result)}"
-    yield from _sinks(result)
+    if result.error is None or result.counters["rows"]:
+        yield f"  {_totals(result)}"
+        yield from _sinks(result)
     yield from _failures(result)
     yield from _hints(result, pipeline, audit)
 
@@ -45,7 +46,7 @@ def _sinks(result: "RunResult") -> Iterator[str]:
     for name, written in result.sinks.items():
         made = result.artifacts.get(name)
         size = "" if made is None or made.size_bytes is None else f" ({size_text(made.size_bytes)})"
-        where = f"{place(made.uri)}{size}" if made is not None else "not published"
+        where = f"{place(made.uri)}{size}" if made is not None else "not published yet"
         rows.append((name, rows_text(written), where))
     yield from columns(rows, right=frozenset({1}))
 
@@ -71,7 +72,7 @@ def _failures(result: "RunResult") -> Iterator[str]:
 
 def _hints(result: "RunResult", pipeline: Path, audit: str | None) -> Iterator[str]:
     where = f" --audit {audit}" if audit else "" if pipeline.parent == Path() else f" --pipeline {pipeline}"
-    if result.counters["failed"] or result.error is not None:
+    if result.counters["failed"]:
         yield f"what went wrong: frame runs show latest{where}"
     if result.counters["rows"]:
         yield f"one row's story: frame explain latest --row 0{where}"

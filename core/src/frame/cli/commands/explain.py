@@ -1,0 +1,50 @@
+"""`frame explain`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
+
+
+@click.command("explain", cls=FrameCommand)
+@click.argument("run")
+@click.option("--row", type=click.IntRange(min=0), metavar="N", help="Source row N, counted from 0.")
+@click.option("--token", type=click.IntRange(min=0), metavar="T", help="Token T, as in `frame runs show`.")
+@click.option("--sink", metavar="NAME", help="With --index: a row of this sink.")
+@click.option("--index", type=click.IntRange(min=0), metavar="I", help="Row I of the sink, counted from 0.")
+@click.option("--field", metavar="F", help="Only how this field came to its value.")
+@click.option(
+    "--forward", is_flag=True, help="Also everything that came of it: sinks, batches, later tokens."
+)
+@AUDIT
+@BESIDE
+@JSON
+def command(
+    run: str,
+    audit: str | None,
+    beside: Path | None,
+    as_json: bool,
+    field: str | None,
+    forward: bool,
+    **which: Any,
+) -> None:
+    """Tell what happened in RUN to one row: every step, with its data, and why.
+
+    RUN is a run id, the beginning of one, or latest. Name the row by one of --row, --token, or --sink and --index;
+    from a row of a sink the story goes back to every source row that it was made of.
+    """
+    from frame.cli.output import print_data, print_json
+    from frame.cli.rendering.explanation import text
+    from frame.operations import explain
+    from frame.operations.stores import store_url
+
+    named = {name: value for name, value in which.items() if value is not None}
+    if set(named) not in ({"row"}, {"token"}, {"sink", "index"}):
+        raise click.UsageError("Say which row: --row N, --token T, or --sink NAME --index I.")
+    explanation = explain(run, store_url(audit, beside), field=field, forward=forward, **named)
+    if as_json:
+        print_json(explanation.as_json())
+    else:
+        print_data(text(explanation))
