@@ -1,7 +1,5 @@
 """Which rows join a batch now, and which batch is to be flushed."""
 
-from collections.abc import Iterator
-
 from frame.events import BatchFailed, ErrorInfo, TriggerKind
 from frame.graph.model import AggregationNode
 from frame.scheduler import triggers
@@ -32,20 +30,23 @@ def _accept(state: RunState, node: AggregationNode, batch: Batch | None, now_us:
 
 
 def last_flush(state: RunState) -> Flush | None:
-    """The first open batch in graph order, which the end of the source flushes."""
-    for node in state.graph.nodes:
-        if node.number in state.batches and isinstance(node, AggregationNode) and node.trigger.at_end:
-            batch = state.batches[node.number]
-            return Flush(node.number, batch.number, TriggerKind.AT_END, batch.count)
-    return None
+    """The flush of the first open batch in graph order, at the end of the source; None if that one is refused."""
+    node, batch = _first_open(state)
+    if not node.trigger.at_end:
+        return None
+    return Flush(node.number, batch.number, TriggerKind.AT_END, batch.count)
 
 
-def refused_at_end(state: RunState) -> Iterator[BatchFailed]:
-    """The open batches that the end of the source refuses (`at_end: false`)."""
-    for node in state.graph.nodes:
-        if node.number in state.batches and isinstance(node, AggregationNode) and not node.trigger.at_end:
-            batch = state.batches[node.number]
-            error = ErrorInfo("BatchIncomplete", f"the source ended before batch {batch.number} was due")
-            clause = next((n for n, way in enumerate(node.on_error) if way.when is None), None)
-            yield BatchFailed(node.number, batch.number, TriggerKind.AT_END, batch.count, error, clause)
-            return
+def refused_at_end(state: RunState) -> BatchFailed:
+    """The end of the first open batch in graph order, which the end of the source refuses (`at_end: false`)."""
+    node, batch = _first_open(state)
+    error = ErrorInfo("BatchIncomplete", f"the source ended before batch {batch.number} was due")
+    clause = next((n for n, way in enumerate(node.on_error) if way.when is None), None)
+    return BatchFailed(node.number, batch.number, TriggerKind.AT_END, batch.count, error, clause)
+
+
+def _first_open(state: RunState) -> tuple[AggregationNode, Batch]:
+    number = min(state.batches)
+    node = state.graph.nodes[number]
+    assert isinstance(node, AggregationNode)
+    return node, state.batches[number]

@@ -53,7 +53,7 @@ def next_work(state: RunState, now_us: int) -> Work | None:
             return work
     if not state.source_ended:
         return None
-    return aggregation.last_flush(state) or _closing_merge(state)
+    return aggregation.last_flush(state) if state.batches else _closing_merge(state)
 
 
 def _first_group(state: RunState, node: int) -> tuple[int, Tokens]:
@@ -96,12 +96,15 @@ def _join(group: ForkGroup) -> Join:
 
 
 def _closing_merge(state: RunState) -> Merge | None:
-    for node in state.graph.nodes:
-        if isinstance(node, CoalesceNode):
-            work = _merge(state, node, 0, "end_of_source")
-            if work is not None:
-                return work
-    return None
+    """The merges that the end of the source brings about at the first coalesce where forks are open."""
+    node = _first_waiting(state)
+    return None if node is None else _merge(state, node, 0, "end_of_source")
+
+
+def _first_waiting(state: RunState) -> CoalesceNode | None:
+    number = min((group.coalesce for group in state.forks.values() if not group.closed), default=0)
+    node = state.graph.nodes[number]
+    return node if isinstance(node, CoalesceNode) else None
 
 
 def next_deadline_us(state: RunState) -> int | None:
@@ -133,11 +136,16 @@ def advance(state: RunState, now_us: int) -> list[Event]:
         if events:
             return events
     if state.source_ended and next_work(state, now_us) is None:
-        events += aggregation.refused_at_end(state)
-        for node in state.graph.nodes:
-            if isinstance(node, CoalesceNode) and not events:
-                events += _failed_joins(state, node, now_us, "end_of_source")
+        return _at_end(state, now_us)
     return events
+
+
+def _at_end(state: RunState, now_us: int) -> list[Event]:
+    """What the end of the source ends at the first place in graph order where rows still wait."""
+    if state.batches:
+        return [aggregation.refused_at_end(state)]
+    node = _first_waiting(state)
+    return [] if node is None else list(_failed_joins(state, node, now_us, "end_of_source"))
 
 
 def _arrivals(state: RunState, node: CoalesceNode, now_us: int) -> Iterator[Event]:

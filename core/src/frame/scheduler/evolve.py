@@ -4,6 +4,7 @@
 the end of any prefix of the record.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ from frame.graph.model import (
     Graph,
     To,
 )
-from frame.scheduler.state import Batch, ForkGroup, Intent, RunState
+from frame.scheduler.state import Batch, ForkGroup, Intent, LoopEdge, RunState
 from frame.scheduler.tokens import pack, visits_of
 
 
@@ -122,13 +123,13 @@ def _to_clause(
             state.end(tokens, Path.ERROR_DISCARDED)
         case To(target, loop_max):
             if loop_max is not None:
-                _count_loop(state, tokens, node)
+                _count_loop(state, tokens, (node, clause))
             state.place(tokens, target, visit + 1, Path.ERROR_ROUTED)
 
 
-def _count_loop(state: RunState, tokens: Tokens, origin: int) -> None:
+def _count_loop(state: RunState, tokens: Tokens, edge: LoopEdge) -> None:
     for token in tokens:
-        state.loops[token, origin] = state.loops.get((token, origin), 0) + 1
+        state.loops.setdefault(token, Counter())[edge] += 1
 
 
 def _expanded(state: RunState, event: Expanded) -> None:
@@ -153,7 +154,7 @@ def _routed(state: RunState, event: Routed) -> None:
             state.end(event.tokens, Path.GATE_DISCARDED)
         case To(target, loop_max):
             if loop_max is not None:
-                _count_loop(state, event.tokens, event.node)
+                _count_loop(state, event.tokens, (event.node, event.label))
             path = Path.DEFAULT_FLOW if event.mode is RouteMode.CONTINUE else Path.GATE_ROUTED
             state.place(event.tokens, target, event.visit + 1, path)
         case Fork():
@@ -216,6 +217,10 @@ def _batch_flushed(state: RunState, event: BatchFlushed) -> None:
                 state.place(tokens, node.to.node, visit + 1, Path.DEFAULT_FLOW)
         return
     state.new_tokens(event.outputs)
+    # Outputs take the place of the row that completed the batch, wherever the chunks were cut.
+    last = batch.parts[-1][1][-1]
+    for output in event.outputs:
+        state.descend(output, last)
     for _, members in batch.parts:
         state.end(members, Path.BATCHED)
     if event.outputs:

@@ -92,7 +92,7 @@ def _loop_used_up(state: RunState, node: int, failure: TokenFailed) -> bool:
     way = owner.on_error[failure.clause].to
     if not isinstance(way, To) or way.loop_max is None:
         return False
-    return state.loops.get((failure.token, node), 0) >= way.loop_max
+    return state.turns(failure.token, (node, failure.clause)) >= way.loop_max
 
 
 def _processed(state: RunState, work: Process, answer: Processed) -> Iterator[Event]:

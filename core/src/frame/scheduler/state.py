@@ -72,12 +72,16 @@ class Intent:
     paths: Sequence[tuple[Path, int]]
 
 
+LoopEdge = tuple[int, str | int]
+"""A loop edge: the node that it leaves, and there the label of its route or the index of its `on_error` clause."""
+
+
 @dataclass(slots=True)
 class RunState:
     """Everything that decides what happens next. Compare two of them with ==.
 
     `root_of`: for tokens that others made, the source token they descend from; `branch_of`: the fork group and
-    branch of tokens that a coalesce expects; `loops`: how often a token has taken a loop edge, by its origin.
+    branch of tokens that a coalesce expects; `loops`: how often a token has taken each loop edge.
     """
 
     graph: Graph
@@ -88,7 +92,7 @@ class RunState:
     forks: dict[int, ForkGroup] = field(default_factory=dict)
     branch_of: dict[int, tuple[int, int]] = field(default_factory=dict)
     root_of: dict[int, int] = field(default_factory=dict)
-    loops: dict[tuple[int, int], int] = field(default_factory=dict)
+    loops: dict[int, Counter[LoopEdge]] = field(default_factory=dict)
     ended: Counter[Path] = field(default_factory=Counter)
     source_ended: bool = False
     next_row: int = 0
@@ -135,9 +139,12 @@ class RunState:
             for token in tokens:
                 self.root_of.pop(token, None)
         if self.loops:
-            gone = set(tokens)
-            for key in [key for key in self.loops if key[0] in gone]:
-                del self.loops[key]
+            for token in tokens:
+                self.loops.pop(token, None)
+
+    def turns(self, token: int, edge: LoopEdge) -> int:
+        """How often `token` has taken the loop edge `edge`."""
+        return self.loops[token][edge] if token in self.loops else 0
 
     def lose_branch(self, place: tuple[int, int] | None) -> None:
         """The token that stood for a branch of a fork will never reach the coalesce."""

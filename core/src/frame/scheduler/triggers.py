@@ -14,7 +14,7 @@ def due(trigger: Trigger, count: int, age_us: int) -> TriggerKind | None:
     """The trigger that has fired for a batch of `count` members whose first came `age_us` ago, if one has."""
     if trigger.count is not None and count >= trigger.count:
         return TriggerKind.COUNT
-    if trigger.after_s is not None and age_us >= trigger.after_s * 1_000_000:
+    if trigger.after_s is not None and age_us >= _after_us(trigger.after_s):
         return TriggerKind.AFTER
     if trigger.when is not None and _holds(trigger, count, age_us):
         return TriggerKind.WHEN
@@ -32,7 +32,11 @@ def room(trigger: Trigger, count: int, age_us: int, offered: int) -> int:
 
 def deadline_us(trigger: Trigger, opened_us: int) -> int | None:
     """When a batch that was opened at `opened_us` becomes due by the passing of time alone, if it can be told."""
-    return None if trigger.after_s is None else opened_us + round(trigger.after_s * 1_000_000)
+    return None if trigger.after_s is None else opened_us + _after_us(trigger.after_s)
+
+
+def _after_us(after_s: float) -> int:
+    return round(after_s * 1_000_000)
 
 
 def _holds(trigger: Trigger, count: int, age_us: int) -> bool:
