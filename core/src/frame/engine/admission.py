@@ -122,7 +122,7 @@ class Admission:
         for name in rows[0]:
             if name in declared:
                 shape[name] = annotation(declared[name], self._text)
-            elif self._node.mode is not SchemaMode.FIXED:
+            elif self._node.mode is not SchemaMode.FIXED and isinstance(name, str):
                 shape[name] = NotRequired[Any]
         shape |= {name: annotation(kind, self._text) for name, kind in declared.items() if name not in shape}
         make: Any = TypedDict  # its fields are known at run time only
@@ -193,9 +193,9 @@ _PYTHON = {
 }  # fmt: skip
 
 
-def observe(rows: Sequence[Mapping[str, Any]], text: bool) -> dict[str, FieldType]:
+def observe(rows: Sequence[Mapping[Any, Any]], text: bool) -> dict[str, FieldType]:
     """The narrowest types that fit all of `rows`. A field is nullable, since a later row may lack a value."""
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = dict.fromkeys(name for row in rows for name in row if isinstance(name, str))
     return {name: _observe([row.get(name) for row in rows], text) for name in names}
 
 

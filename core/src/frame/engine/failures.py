@@ -37,7 +37,9 @@ UNSUCCESSFUL = frozenset({Raised, Fail, Suspend})
 def error_of(value: Any, redactor: Redactor) -> ErrorInfo:
     """The error that an unsuccessful value stands for."""
     if isinstance(value, Fail):
-        return ErrorInfo("Fail", _short(redactor.text(value.reason), MAX_MESSAGE), retryable=value.retryable)
+        return ErrorInfo(
+            "Fail", _short(redactor.text(str(value.reason)), MAX_MESSAGE), retryable=bool(value.retryable)
+        )
     if isinstance(value, Suspend):
         return ErrorInfo(
             "Suspend", "the plugin asked to suspend the row, which plugin API 1 reserves for later"

@@ -45,7 +45,7 @@ class GateExecutor(Executor):
             attempts_of=results.attempts_of,
         )
         values = results.values
-        if set(map(type, values)) == {str}:
+        if set(map(type, values)) == {str} and self._node.routes.keys() >= set(values):
             answer.tokens, answer.labels = work.tokens, values
         else:
             self._one_by_one(work, rows, values, answer)
@@ -87,7 +87,7 @@ class GateExecutor(Executor):
         labels: list[str] = []
         reasons: dict[int, bytes] = {}
         for token, row, value in zip(work.tokens, rows, values, strict=True):
-            label = _label(value)
+            label = self._known(_label(value))
             if isinstance(value, Route) and value.reason:
                 try:
                     reasons[token] = canonical(value.reason)
@@ -104,6 +104,14 @@ class GateExecutor(Executor):
             self.payloads.append(
                 Payloads(PayloadKind.REASONS, work.node, list(reasons), list(reasons.values()), work.visit)
             )
+
+    def _known(self, label: str | ErrorInfo) -> str | ErrorInfo:
+        """`label`, or the error of a gate that gave one which leads nowhere."""
+        if isinstance(label, ErrorInfo) or label in self._node.routes:
+            return label
+        known = ", ".join(self._node.routes)
+        why = f"gate {self._node.name!r} gave {label!r}, for which it has no route (it has {known})"
+        return ErrorInfo("NoRoute", self.around.facts.redactor.text(why))
 
     def _fail(
         self, work: Evaluate, token: int, row: Row, value: Any, error: ErrorInfo, answer: Evaluated
@@ -130,8 +138,8 @@ def _label(value: Any) -> str | ErrorInfo:
             return value
         case bool():
             return _TRUTH[value]
-        case Route():
-            return value.label
+        case Route(label=str() as label):
+            return label
         case Failure():
             return value.info
     return wrong_result("the gate", value, MAY_RETURN)

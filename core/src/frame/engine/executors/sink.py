@@ -98,6 +98,7 @@ class SinkExecutor:
             rejected, position = retrying(
                 self._plugin.call_once, lambda plugin: _write(plugin, rows, intent.key)
             )
+            _check(rejected, len(rows))
         except RetryError as error:
             raise self._failed(error.last_attempt.exception()) from error
         except Exception as error:
@@ -111,7 +112,7 @@ class SinkExecutor:
 
     def _refused(self, intent: SinkIntended, rejection: Rejected) -> tuple[int, str, int | None]:
         token = intent.tokens[rejection.index]
-        reason = self._around.facts.redactor.text(rejection.reason)
+        reason = self._around.facts.redactor.text(str(rejection.reason))
         # A row that was refused once goes no further: one step, no chains.
         paths = [path for path, count in intent.paths for _ in range(count)]
         again = paths[rejection.index] is Path.SINK_REJECTED
@@ -133,6 +134,16 @@ class SinkExecutor:
         )
 
 
+def _check(rejected: Sequence[Any], count: int) -> None:
+    """Raises ValueError unless each of `rejected` names one of `count` rows, and no row is named twice."""
+    indexes = [rejection.index for rejection in rejected if isinstance(rejection, Rejected)]
+    if len(indexes) != len(rejected) or len(set(indexes)) != len(indexes):
+        raise ValueError("write() may return Rejected, one for each row that it refuses, and nothing else")
+    wrong = [index for index in indexes if type(index) is not int or not 0 <= index < count]
+    if wrong:
+        raise ValueError(f"write() refused row {wrong[0]!r} of {count} (they count from 0)")
+
+
 def _write(plugin: Any, rows: Sequence[Row], key: str) -> tuple[Sequence[Rejected], Any]:
-    rejected = plugin.write(rows, key) or ()
+    rejected = tuple(plugin.write(rows, key) or ())
     return rejected, plugin.position()

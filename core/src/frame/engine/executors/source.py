@@ -16,6 +16,8 @@ from frame.graph.model import RunSettings, SourceNode, To
 from frame.plugin.results import InvalidRow
 from frame.rows import Row, freeze, freeze_all
 
+_READABLE: frozenset[object] = frozenset((dict, Row, InvalidRow))
+
 
 @dataclass(slots=True)
 class _Invalid:
@@ -105,6 +107,8 @@ class SourceExecutor:
 
     def _parts(self, raw: Sequence[Any]) -> Iterator[_Good | _Invalid]:
         """Runs of rows that fit, and each that doesn't, in order."""
+        if not _READABLE.issuperset(set(map(type, raw))):
+            raw = [row if isinstance(row, Mapping | InvalidRow) else _no_row(row) for row in raw]
         readable = [row for row in raw if type(row) is not InvalidRow]
         admitted = self._admission.admit(readable)
         if len(readable) == len(raw) and not admitted.wrong:
@@ -139,9 +143,11 @@ class SourceExecutor:
             yield good
 
     def _unreadable(self, row: InvalidRow) -> _Invalid:
-        text = row.raw.decode("utf-8", errors="backslashreplace")
-        reason = self._around.facts.redactor.text(row.reason)
-        return _Invalid(freeze({"_raw": text}), row.raw, ErrorInfo("InvalidRow", reason), row.place)
+        given: Any = row.raw
+        raw = given if isinstance(given, bytes) else str(given).encode("utf-8", "backslashreplace")
+        text = raw.decode("utf-8", errors="backslashreplace")
+        reason = self._around.facts.redactor.text(str(row.reason))
+        return _Invalid(freeze({"_raw": text}), raw, ErrorInfo("InvalidRow", reason), row.place)
 
     def _note_schema(self) -> None:
         if self._schema_noted:
@@ -151,6 +157,12 @@ class SourceExecutor:
             self._around.note("schema_observed", 0, fields=self._admission.observed)
         if self._admission.originals:
             self._around.note("names_normalized", 0, names=self._admission.originals)
+
+
+def _no_row(value: object) -> InvalidRow:
+    """What a source that yields something else than rows is taken to have said."""
+    shown = repr(value).encode("utf-8", errors="backslashreplace")
+    return InvalidRow(shown, f"the source gave {type(value).__name__}, which is no row (a mapping)")
 
 
 def _one(raw: Mapping[str, Any], fit: Mapping[str, Any] | None, why: str) -> _Good | _Invalid:

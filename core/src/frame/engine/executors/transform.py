@@ -1,6 +1,6 @@
 """Transforms: one row in, one result out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import is_
 from typing import Any
 
@@ -114,7 +114,7 @@ class TransformExecutor(Executor):
             case Expand():
                 return self._expand(token, value, answer)
             case Drop():
-                answer.dropped.append((token, self.around.facts.redactor.text(value.reason)))
+                answer.dropped.append((token, self.around.facts.redactor.text(str(value.reason))))
                 return None
             case Mapping():
                 return self._checked(as_row(value))
@@ -125,7 +125,12 @@ class TransformExecutor(Executor):
             return ErrorInfo(
                 "WrongResult", "process() returned Expand, but its class does not say `expands = True`"
             )
-        children = [self._checked(as_row(row)) for row in value.rows]
+        given: Any = value.rows
+        made = list(given) if isinstance(given, Iterable) else [given]
+        for row in made:
+            if not isinstance(row, Mapping):
+                return wrong_result("process()", row, "rows (mappings) in Expand")
+        children = [self._checked(as_row(row)) for row in made]
         if not children:
             answer.dropped.append((token, "expanded to no rows"))
             return None
