@@ -143,8 +143,8 @@ class WriteStory:
 class VisitStory:
     """One entry of a token into a node. `result` says in a word what came of it.
 
-    passed, unchanged, dropped, expanded, failed, routed, discarded, forked, buffered, batched, waiting, merged,
-    late, written, refused, intended (a write that is not confirmed), begun (in doubt), abandoned.
+    passed, unchanged, dropped, expanded, failed, routed, discarded, forked, visit_limit, buffered, batched, waiting,
+    merged, late, written, refused, intended (a write that is not confirmed), begun (in doubt).
 
     `came` and `went`: the row before and after; `went` is None where nothing came out. `to`: where the token, or
     what carries it on, went next.
