@@ -1,5 +1,6 @@
 """What a user can ask of frame, one function each. The command line and the Python API only translate."""
 
+from frame.operations.explain import explain
 from frame.operations.plugin_catalog import doctor, plugin_info, plugins
 from frame.operations.run import run
 from frame.operations.run_records import RunReport, Runs, run_info, runs
@@ -13,6 +14,7 @@ __all__ = [
     "Started",
     "Validation",
     "doctor",
+    "explain",
     "graph_of",
     "init",
     "plugin_info",
