@@ -10,7 +10,7 @@ from frame.config.models import PipelineConfig
 from frame.engine.redaction import Redactor
 from frame.graph.compile import compile_graph
 from frame.graph.model import Graph
-from frame.operations.fingerprints import fingerprinter
+from frame.operations.fingerprints import Fingerprints
 from frame.plugin.registry import Registry
 
 Pipeline = str | os.PathLike[str] | PipelineConfig
@@ -24,6 +24,7 @@ class Compiled:
     graph: Graph
     redactor: Redactor
     audit_url: str
+    fingerprints: Fingerprints
 
 
 def compile_pipeline(
@@ -32,6 +33,7 @@ def compile_pipeline(
     """The pipeline, checked from end to end. Raises ConfigError or PluginError; nothing is opened or touched."""
     loaded = from_code(pipeline) if isinstance(pipeline, PipelineConfig) else load(pipeline, environ)
     revealed: list[str] = []
+    fingerprints = Fingerprints(loaded.folder / ".frame")
 
     def read_secret(name: str) -> str:
         revealed.append(loaded.environ[name])
@@ -42,10 +44,10 @@ def compile_pipeline(
         registry or Registry.discover(),
         loaded.positions,
         secrets=read_secret,
-        fingerprint=fingerprinter(loaded.folder / ".frame"),
+        fingerprint=fingerprints.of,
         folder=str(loaded.folder),
     )
-    return Compiled(loaded, graph, Redactor(revealed), audit_url_of(loaded))
+    return Compiled(loaded, graph, Redactor(revealed), audit_url_of(loaded), fingerprints)
 
 
 def audit_url_of(loaded: LoadedPipeline) -> str:

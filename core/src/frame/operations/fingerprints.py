@@ -3,46 +3,72 @@
 import hashlib
 import hmac
 import os
-from collections.abc import Callable
 from pathlib import Path
+
+from frame.errors import Refused, TryAgainLater
 
 KEY_VARIABLE = "FRAME_FINGERPRINT_KEY"
 KEY_FILE = "fingerprint.key"
 
 
-def fingerprinter(folder: Path) -> Callable[[str], str]:
+class Fingerprints:
     """HMAC-SHA256 under the deployment's key, in hex.
 
-    The key is the value of FRAME_FINGERPRINT_KEY, or else the file `fingerprint.key` in `folder`, which is made
-    (readable by its owner alone) the first time a secret is fingerprinted.
+    The key is the value of FRAME_FINGERPRINT_KEY, or else what is in the file `fingerprint.key` in `folder`. A
+    deployment that has neither gets a new key, which is kept nowhere before `keep` is called: a pipeline that is
+    only checked leaves nothing behind.
     """
 
-    def fingerprint(secret: str) -> str:
-        return hmac.new(_key(folder), secret.encode(), hashlib.sha256).hexdigest()
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / KEY_FILE
+        self._key = b""
+        self._is_new = False
 
-    return fingerprint
+    def of(self, secret: str) -> str:
+        """The fingerprint of `secret`. Raises Refused if there is a key that cannot be used."""
+        self._key = self._key or self._find()
+        return hmac.new(self._key, secret.encode(), hashlib.sha256).hexdigest()
+
+    def keep(self) -> None:
+        """Write a new key down, readable by its owner alone, if one was used."""
+        if self._is_new:
+            _write(self._path, self._key)
+            self._is_new = False
+
+    def _find(self) -> bytes:
+        given = os.environ.get(KEY_VARIABLE)
+        if given:
+            return given.encode()
+        try:
+            key = self._path.read_bytes()
+        except FileNotFoundError:
+            self._is_new = True
+            return os.urandom(32).hex().encode()
+        except OSError as error:
+            raise Refused(f"{self._path} cannot be read: {error.strerror or error}") from error
+        if not key:
+            raise Refused(
+                f"{self._path} is empty and protects no secret: restore it, or remove it for a new key"
+            )
+        return key
 
 
-def _key(folder: Path) -> bytes:
-    given = os.environ.get(KEY_VARIABLE)
-    if given:
-        return given.encode()
-    path = folder / KEY_FILE
+def _write(path: Path, key: bytes) -> None:
+    """Whole or not at all: a reader never sees half a key."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return _new_key(path)
-
-
-def _new_key(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:  # another process was faster
-        return path.read_bytes()
-    key = os.urandom(32).hex().encode()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
-    return key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(beside, path)
+    except FileExistsError as error:
+        raise TryAgainLater(f"another run is making {path} just now: start this one again") from error
+    except OSError as error:
+        raise Refused(
+            f"{path}, the key under which secrets are recorded, cannot be written: {error.strerror or error}. "
+            f"Make the folder writable, or give a key in {KEY_VARIABLE}"
+        ) from error
+    finally:
+        beside.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from frame.engine.runner import Runner
 from frame.events import RunStatus
 from frame.ids import uuid7
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
+from frame.operations.readiness import check_ready
 from frame.plugin.registry import Registry
 from frame.telemetry.environment import listener_from_environment
 from frame.telemetry.listeners import Audience, Listener, RunInfo
@@ -42,6 +43,8 @@ def run(
     Raises ConfigError or PluginError before anything is opened; AuditError when the record cannot be kept.
     """
     compiled = compile_pipeline(pipeline, registry)
+    check_ready(compiled, audit or compiled.audit_url)
+    compiled.fingerprints.keep()
     from frame.audit import database  # SQLAlchemy: 0.2 s that a pipeline which is not valid need not take
     from frame.audit.recorder import Recorder
 

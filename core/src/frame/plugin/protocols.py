@@ -3,6 +3,7 @@
 Lifecycle of every kind, kept whatever happens:
 
     __init__(config)   no I/O; raise ValueError when options do not go together
+    check()            look, and only look, whether a new run could begin; on an instance that may not be used again
     start(context)     open what the work needs
     ...work...
     finish(context)    the run has come to its end; not called when the run failed or was stopped
@@ -82,6 +83,13 @@ class Plugin:
     def requires(self) -> Schema:
         """The fields that every incoming row must have; checked when the pipeline is built."""
         return Schema()
+
+    def check(self) -> None:
+        """Look whether a new run could begin: whether the input is there, the output may be written.
+
+        Called before anything is opened, made or recorded, and must change nothing itself. Raise ConfigError or
+        ValueError, saying what has to be put right.
+        """
 
     def start(self, context: Context) -> None:
         """Open what the work needs. Called once, before any row."""

@@ -103,6 +103,13 @@ class FileSink(Sink):
         """The memory of a sink that goes on from a file with this beginning. Raises ValueError."""
         return {}
 
+    def check(self) -> None:
+        """The file can be written, and there is none that may not be touched."""
+        target = self._made()
+        target.check()
+        if self.config.on_existing is OnExisting.FAIL and target.exists():
+            raise exists_already(self._node, target.uri)
+
     def start(self, context: Context) -> None:
         self._node = context.node
         self._made().check()

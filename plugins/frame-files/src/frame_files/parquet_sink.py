@@ -86,6 +86,13 @@ class ParquetSink(Sink):
         self._base: Mapping[str, Any] | None = None
         self._kinds: dict[str, str | None] = {}
 
+    def check(self) -> None:
+        """The file can be written, and there is none that may not be touched."""
+        target, _ = self._made()
+        target.check()
+        if self.config.on_existing is OnExisting.FAIL and target.exists():
+            raise exists_already(self._node, target.uri)
+
     def start(self, context: Context) -> None:
         self._node = context.node
         self._made()[0].check()

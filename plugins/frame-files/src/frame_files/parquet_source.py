@@ -57,14 +57,18 @@ class ParquetSource(Source):
     def may_wait(self) -> bool:
         return is_url(self.config.path) and not self.config.path.startswith("file://")
 
-    def start(self, context: Context) -> None:
-        self._node = context.node
+    def check(self) -> None:
+        """Every local file is there and has the columns."""
         for source in self._listed()[: 1 if self.may_wait() else None]:
             try:
                 with source.open() as file:
                     self._check_columns(_parquet(file).schema_arrow.names)
             except (ValueError, OSError) as error:
                 raise wrong(self._node, f"{source.name}: {error}") from error
+
+    def start(self, context: Context) -> None:
+        self._node = context.node
+        self.check()
 
     def _listed(self) -> list[Input]:
         if self._inputs is None:

@@ -76,8 +76,8 @@ class TextSource(Source):
         path = self.config.path
         return path == STANDARD or (is_url(path) and not path.startswith("file://"))
 
-    def start(self, context: Context) -> None:
-        self._node = context.node
+    def check(self) -> None:
+        """Every local file is there, and its beginning goes with the others."""
         for source in self._listed():
             if source.location == STANDARD or (is_url(source.location) and source is not self._listed()[0]):
                 continue
@@ -87,6 +87,10 @@ class TextSource(Source):
                 self.checked(source, records)
             except (ValueError, Broken, OSError) as error:
                 raise wrong(self._node, f"{source.name}: {error}") from error
+
+    def start(self, context: Context) -> None:
+        self._node = context.node
+        self.check()
 
     def _listed(self) -> list[Input]:
         if self._inputs is None:

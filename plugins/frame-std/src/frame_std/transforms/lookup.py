@@ -117,7 +117,20 @@ class Lookup(Transform):
             }
         )
 
+    def check(self) -> None:
+        """The table is there and can be used."""
+        self._load()
+
     def start(self, context: Context) -> None:
+        table = self._load()
+        self._evidence = {
+            "path": self.config.path,
+            "size_bytes": table.size_bytes,
+            "sha256": table.sha256,
+            "rows": len(table.rows),
+        }
+
+    def _load(self) -> Table:
         kind = self.config.format or format_of(self.config.path)
         assert kind is not None, "the options were checked"
         try:
@@ -126,12 +139,7 @@ class Lookup(Transform):
             self._found = self._by_key(table)
         except TableUnreadable as error:
             raise ConfigError([Problem(str(error), field="path")]) from error
-        self._evidence = {
-            "path": self.config.path,
-            "size_bytes": table.size_bytes,
-            "sha256": table.sha256,
-            "rows": len(table.rows),
-        }
+        return table
 
     def evidence(self) -> Mapping[str, Any]:
         """Which table was read: path, size, SHA-256 and number of rows."""

@@ -84,6 +84,10 @@ class Python(Transform):
     def provides(self, incoming: Schema) -> Schema:
         return Schema({name: parse_field_type(kind) for name, kind in self.config.provides.items()})
 
+    def check(self) -> None:
+        """The function can be imported."""
+        self._imported()
+
     def start(self, context: Context) -> None:
         function = self._imported()
         self._call = partial(function, **self.config.arguments) if self.config.arguments else function
