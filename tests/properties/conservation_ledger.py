@@ -46,7 +46,7 @@ class Ledger:
         for event in events:
             self._take(event)
 
-    def _take(self, event: Any) -> None:
+    def _take(self, event: Any) -> None:  # noqa: C901, PLR0912, PLR0915 - one case an event
         nodes: Any = self.graph.nodes
         match event:
             case RowsRead():
