@@ -280,6 +280,9 @@ Index(
     "segments_of_failures",
     segments.c.run,
     segments.c.first_token,
+    # The last failure is asked for: without these two SQLite walks the whole run backwards to find it.
+    segments.c.chunk,
+    segments.c.position,
     sqlite_where=text("kind IN ('failed', 'row_invalid')"),
     postgresql_where=text("kind IN ('failed', 'row_invalid')"),
 )
