@@ -79,10 +79,11 @@ class Fields:
                 yield self._made(field, story, origin.batch)
 
     def _made(self, field: str, story: TokenStory, batch: int) -> FieldStep:
-        members = tuple(
+        seen = (
             (member, _value(self._data.at_end(member), field))
             for member in islice(self._lineage.members(batch), self._limit)
         )
+        members = tuple((member, value) for member, value in seen if value is not None)
         after = _value(story.data, field)
         count = self._lineage.batch(batch).members
         return FieldStep(

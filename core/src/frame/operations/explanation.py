@@ -272,8 +272,9 @@ class Known:
 class FieldStep:
     """A point at which a field was set, changed, removed, chosen from branches, or out of sight.
 
-    `what`: read (from the source), set, changed, removed, taken (from `branch` by a merge), made (by a batch, of
-    its `members`), unknown (`why`: the data is not at hand). `visit` is None for what a token began with.
+    `what`: read (from the source), set, changed, removed, taken (from `branch` by a merge), made (by a batch),
+    unknown (`why`: the data is not at hand). `visit` is None for what a token began with. `members`: those of the
+    batch's first members that had a field of this name, with its values, of `members_count` in all.
     """
 
     token: int
@@ -284,7 +285,7 @@ class FieldStep:
     visit: int | None = None
     branch: str | None = None
     batch: int | None = None
-    members: tuple[tuple[int, Known | None], ...] = ()
+    members: tuple[tuple[int, Known], ...] = ()
     members_count: int = 0
     why: str = ""
 
