@@ -125,6 +125,7 @@ def test_init_writes_a_pipeline_that_runs_and_whose_story_is_on_record(
     drawn = frame("graph", "pipeline.yaml")
     run = frame("run", "pipeline.yaml")
     shown = frame("runs", "show", "latest")
+    told = frame("explain", "latest", "--row", "3")
 
     assert valid == (0, "pipeline.yaml is valid: 1 source, 1 transform, 1 gate, 3 sinks\n", "")
     assert drawn[1].startswith("flowchart TD")
@@ -132,6 +133,8 @@ def test_init_writes_a_pipeline_that_runs_and_whose_story_is_on_record(
     assert (tmp_path / "out" / "large.csv").read_text().count("\n") == 4
     assert (tmp_path / "out" / "rejected.jsonl").read_text().count("\n") == 1
     assert "field 'price'" in shown[1]
+    assert "+ total: 240.0" in told[1]
+    assert "= success: gate routed, in large" in told[1]
 
 
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
@@ -154,3 +157,49 @@ def test_the_audit_store_is_the_one_that_was_named_or_the_one_at_hand(
     assert store_url(environ={"FRAME_AUDIT": "sqlite:///b.db"}) == "sqlite:///b.db"
     assert store_url(pipeline=tmp_path / "pipeline.yaml", environ={}) == beside
     assert store_url(environ={}) == beside
+
+
+def announce(folder: Path, name: str, module: str, code: str, command: str = "hello") -> None:
+    (folder / f"{module}.py").write_text(code)
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[frame.commands]\n{command} = {module}:command\n")
+
+
+HELLO = """\
+import click
+@click.command()
+def command():
+    click.echo("hello from afar")
+"""
+
+
+def test_commands_of_other_distributions_are_named_in_help_and_imported_when_called(
+    frame: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(tmp_path, "afar", "afar_commands", f"import sys; sys.stderr.write('imported')\n{HELLO}")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    shown = frame("--help")
+    called = frame("hello")
+
+    assert (shown[0], shown[2]) == (0, "")
+    assert "(from afar)" in shown[1]
+    assert called == (0, "hello from afar\n", "imported")
+
+
+def test_a_command_that_cannot_be_had_names_its_distribution_and_exits_with_4(
+    frame: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(tmp_path, "broken-thing", "broken_commands", "import no_such_module_anywhere\n")
+    announce(tmp_path, "one", "one_commands", HELLO, "twice")
+    announce(tmp_path, "two", "two_commands", HELLO, "twice")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    broken, twice = frame("hello"), frame("twice")
+
+    assert (broken[0], twice[0]) == (4, 4)
+    assert "broken-thing 1.0" in broken[2]
+    assert "no_such_module_anywhere" in broken[2]
+    assert "one and two both offer a command 'twice'" in twice[2]

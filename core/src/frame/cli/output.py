@@ -63,17 +63,19 @@ def _as_json(value: object) -> object:
     return str(value)
 
 
-def say(*lines: str) -> None:
-    """Write messages to stderr, safely, in whatever encoding it has."""
-    text = safe("\n".join(lines)) + "\n"
+def say(*lines: str, colour: str = "") -> None:
+    """Write messages to stderr, safely, in whatever encoding it has; in `colour` where colours are wanted."""
+    text = safe("\n".join(lines))
+    if colour and colours(sys.stderr):
+        text = click.style(text, fg=colour)
     encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
     sys.stderr.flush()
 
 
 def complain(message: str) -> None:
     """Say what went wrong."""
-    say(f"{click.style('frame:', fg='red') if colours(sys.stderr) else 'frame:'} {safe(message)}")
+    say(f"frame: {message}", colour="red")
 
 
 def colours(stream: TextIO) -> bool:

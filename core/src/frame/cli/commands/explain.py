@@ -43,7 +43,7 @@ def command(
     named = {name: value for name, value in which.items() if value is not None}
     if set(named) not in ({"row"}, {"token"}, {"sink", "index"}):
         raise click.UsageError("Say which row: --row N, --token T, or --sink NAME --index I.")
-    explanation = explain(run, store_url(audit, beside), field=field, forward=forward, **named)
+    explanation = explain(run, audit=store_url(audit, beside), field=field, forward=forward, **named)
     if as_json:
         print_json(explanation.as_json())
     else:

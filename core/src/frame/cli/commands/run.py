@@ -57,8 +57,25 @@ def command(pipeline: Path, audit: str | None, strict: bool, as_json: bool, quie
     if as_json:
         print_json({**result.as_json(), "exit_code": int(code)})
     if not quiet or not result.ok:
-        say(*summary(result, pipeline, audit))
+        head, *rest = summary(result, _store_option(pipeline, audit))
+        say(head, colour="red" if code else "yellow" if result.counters["failed"] else "green")
+        say(*rest)
     return code
+
+
+def _store_option(pipeline: Path, audit: str | None) -> str:
+    """What other commands have to be told so that they find the record of this run; "" where they do by themselves."""
+    import shlex
+
+    from frame.errors import FrameError
+    from frame.operations.stores import store_url
+
+    try:
+        if store_url() == store_url(audit, pipeline):
+            return ""
+    except FrameError:
+        pass
+    return f" --audit {shlex.quote(audit)}" if audit else f" --pipeline {shlex.quote(str(pipeline))}"
 
 
 def _keep_stdout_free(pipeline: Path) -> None:

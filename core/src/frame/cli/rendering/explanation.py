@@ -101,10 +101,9 @@ def _who(visit: "VisitStory") -> str:
 
 def _what(visit: "VisitStory") -> str:
     to = f" to {', '.join(map(visible, visit.to))}" if visit.to else ""
-    again = f", visit {visit.visit}" if visit.visit else ""
     if visit.decision is not None:
         limit = ", and the limit of the loop is reached" if visit.decision.at_limit else ""
-        return f"{visible(visit.decision.label)}, {visit.result}{to}{again}{limit}"
+        return f"{visible(visit.decision.label)}, {visit.result}{to}{limit}"
     said = [
         visit.reason or "",
         "" if visit.error is None else _error(visit.error),
@@ -116,7 +115,7 @@ def _what(visit: "VisitStory") -> str:
     if visit.write is not None and visit.write.refused:
         said.append(visit.write.refused)
     why = "; ".join(visible(each) for each in said if each)
-    return f"{visit.result}{f' ({why})' if why else ''}{again}"
+    return f"{visit.result}{f' ({why})' if why else ''}"
 
 
 def _took(attempts: "tuple[Attempt, ...]") -> str:

@@ -33,7 +33,7 @@ def batch_lines(batch: "BatchStory") -> Iterator[str]:
     for member in shown:
         yield f"    token {member.token}, source {row_set(member.rows)}"
     if batch.members_count > len(shown):
-        yield f"    and {batch.members_count - len(shown):,} more (--json lists them)"
+        yield f"    and {batch.members_count - len(shown):,} more"
     outputs = ", ".join(map(str, batch.outputs[:MOST_ROWS]))
     more = ", ..." if batch.outputs_count > min(MOST_ROWS, len(batch.outputs)) else ""
     yield f"  came out: {f'token {outputs}{more}' if outputs else 'nothing'}"
@@ -56,7 +56,7 @@ def impact_lines(impact: "Impact") -> Iterator[str]:
     ]
     yield from columns(rows)
     if len(impact.sink_rows) > MOST_ROWS:
-        yield f"  and {len(impact.sink_rows) - MOST_ROWS:,} more rows in sinks (--json lists them)"
+        yield f"  and {len(impact.sink_rows) - MOST_ROWS:,} more rows in sinks"
     if impact.batches:
         yield f"  in batch {', '.join(map(str, impact.batches))}"
     ends = ", ".join(f"{count:,} {path.replace('_', ' ')}" for path, count in impact.ends.items())

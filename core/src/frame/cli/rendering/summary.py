@@ -19,8 +19,8 @@ FAILURES = {
 """Counter -> what became of the tokens that it counts."""
 
 
-def summary(result: "RunResult", pipeline: Path, audit: str | None) -> Iterator[str]:
-    """The lines of the summary. `audit`: the store that was named, so that the hints name it, too."""
+def summary(result: "RunResult", store_option: str = "") -> Iterator[str]:
+    """The lines of the summary. `store_option`: what the commands that it hints at need to find the record."""
     yield f"run {result.run_id}: {result.status.value.replace('_', ' ')}"
     if result.error is not None:
         yield f"  {result.error.message}"
@@ -28,7 +28,7 @@ def summary(result: "RunResult", pipeline: Path, audit: str | None) -> Iterator[
         yield f"  {_totals(result)}"
         yield from _sinks(result)
     yield from _failures(result)
-    yield from _hints(result, pipeline, audit)
+    yield from _hints(result, store_option)
 
 
 def _totals(result: "RunResult") -> str:
@@ -70,12 +70,11 @@ def _failures(result: "RunResult") -> Iterator[str]:
         yield f"  by node: {nodes}"
 
 
-def _hints(result: "RunResult", pipeline: Path, audit: str | None) -> Iterator[str]:
-    where = f" --audit {audit}" if audit else "" if pipeline.parent == Path() else f" --pipeline {pipeline}"
+def _hints(result: "RunResult", store_option: str) -> Iterator[str]:
     if result.counters["failed"]:
-        yield f"what went wrong: frame runs show latest{where}"
+        yield f"what went wrong: frame runs show latest{store_option}"
     if result.counters["rows"]:
-        yield f"one row's story: frame explain latest --row 0{where}"
+        yield f"one row's story: frame explain latest --row 0{store_option}"
 
 
 def place(uri: str) -> str:
