@@ -84,7 +84,7 @@ def test_dead_letters_exit_with_1(folder: Path) -> None:
     done = frame(folder, "run", "pipeline.yaml")
 
     assert done.returncode == 1
-    assert "1  are dead letters" in done.stderr
+    assert "1  left as dead letters" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 FAILURES = {
     "invalid": "did not fit the source's schema",
     "routed_error": "went to an error sink",
-    "diverted": "were refused by a sink",
+    "diverted": "refused by a sink",
     "merge_failed": "could not be merged",
-    "unhandled": "are dead letters: nothing in the pipeline handles them",
+    "unhandled": "left as dead letters: nothing in the pipeline handles them",
 }
 """Counter -> what became of the tokens that it counts."""
 
@@ -59,9 +59,7 @@ def _failures(result: "RunResult") -> Iterator[str]:
     rows = [(f"{counters[name]:,}", words) for name, words in FAILURES.items() if counters[name]]
     others = counters["failed"] - sum(counters[name] for name in FAILURES)
     if others:
-        rows.append(
-            (f"{others:,}", "were discarded on error, came too late, or were left when the run stopped")
-        )
+        rows.append((f"{others:,}", "discarded on error, too late, at a limit, or left when the run stopped"))
     yield from columns(rows, right=frozenset({0}))
     nodes = ", ".join(
         f"{visible(name)} {node.failed:,}" for name, node in result.nodes.items() if node.failed
