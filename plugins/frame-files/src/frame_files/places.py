@@ -140,7 +140,7 @@ def check_writable(path: str, node: str) -> None:
     """Raise ConfigError unless `path` is free or a regular file, in a folder that is there or can be made."""
     try:
         mode = Path(path).lstat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:
         raise wrong(node, f"{path!r} cannot be written: {error.strerror}") from error
