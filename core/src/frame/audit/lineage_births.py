@@ -3,8 +3,8 @@
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
@@ -28,23 +28,27 @@ KEPT_CHUNKS = 64
 
 @dataclass(slots=True)
 class _Brood:
-    """The tokens `start`, ..., `stop - 1`, which came into being together. `tokens`: who they came from."""
+    """The tokens `start`, ..., `stop - 1`, which came into being together.
+
+    `tokens`: who they came from, `groups`: the fork groups that were merged; both unpacked when first needed.
+    """
 
     start: int
     stop: int
     segment: Row[Any]
+    kind: str
+    fan: int
     parent: int | None = None
     first: int = 0
     tokens: Sequence[int] | None = None
     groups: Sequence[int] | None = None
 
 
-@dataclass(slots=True)
-class Roots:
-    """What tokens go back to: source rows, and batches on the way to more of them."""
+class Root(NamedTuple):
+    """What a token goes back to: a source row, or the batch that it or an ancestor came out of."""
 
-    rows: set[int] = field(default_factory=set)
-    batches: set[int] = field(default_factory=set)
+    row: int | None
+    batch: int | None
 
 
 class Births:
@@ -59,12 +63,12 @@ class Births:
         rows = connection.execute(found.order_by(chunks.chunk)).all()
         self._chunks = [row.chunk for row in rows]
         self._firsts = [row.first_token for row in rows]
-        self._broods: OrderedDict[int, list[_Brood]] = OrderedDict()
+        self._broods: OrderedDict[int, tuple[list[int], list[_Brood]]] = OrderedDict()
 
     def of(self, token: int) -> Birth:
         """How `token` came into being. Raises UsageError if there is no such token."""
         brood = self._brood(token)
-        return Birth(KINDS[brood.segment.kind], brood.segment, token - brood.start)
+        return Birth(brood.kind, brood.segment, token - brood.start)
 
     def parents(self, birth: Birth) -> tuple[int, ...]:
         """The tokens before; none for a source row, and none for a batch, whose members may be many."""
@@ -73,19 +77,14 @@ class Births:
             return (brood.parent,)
         if birth.kind not in {"fork", "merge"}:
             return ()
-        if brood.tokens is None:
-            brood.tokens = tokens_of(brood.segment)
-        fan = brood.segment.fan
+        tokens, fan = self._tokens(brood), brood.fan
         if birth.kind == "fork":
-            return (brood.tokens[birth.place // fan],)
-        return tuple(brood.tokens[birth.place * fan : (birth.place + 1) * fan])
+            return (tokens[birth.place // fan],)
+        return tuple(tokens[birth.place * fan : (birth.place + 1) * fan])
 
     def group(self, birth: Birth) -> int:
         """The fork group that was merged, which has the number of the token that was forked."""
-        brood, segment = self._brood_of(birth), birth.segment
-        if brood.groups is None:
-            brood.groups = unpack(segment.children, segment.first_group, segment.group_width, segment.groups)
-        return brood.groups[birth.place]
+        return self._groups(self._brood_of(birth))[birth.place]
 
     def index(self, birth: Birth) -> int:
         """The place of the token among all that came of the same expansion, fork or batch."""
@@ -96,19 +95,39 @@ class Births:
         brood = self._brood_of(birth)
         return brood.start + birth.place - brood.first
 
-    def roots(self, token: int) -> Roots:
-        """The source rows that `token` goes back to, and the batches that it came out of."""
-        roots, ahead, seen = Roots(), [token], {token}
-        while ahead:
-            birth = self.of(ahead.pop())
-            if birth.row is not None:
-                roots.rows.add(birth.row)
-            elif birth.kind == "batch":
-                roots.batches.add(birth.segment.batch)
-            new = [parent for parent in self.parents(birth) if parent not in seen]
-            seen.update(new)
-            ahead += new
-        return roots
+    def root(self, token: int) -> Root:
+        """Where `token` goes back to, through forks, merges and expansions.
+
+        That is one place: the branches that a coalesce merges all come from the one token that was forked.
+        """
+        while True:
+            brood = self._brood(token)
+            segment, place = brood.segment, token - brood.start
+            match brood.kind:
+                case "source":
+                    return Root(segment.first_row + place, None)
+                case "batch":
+                    return Root(None, segment.batch)
+                case "fork":
+                    token = self._tokens(brood)[place // brood.fan]
+                case "merge":
+                    token = self._groups(brood)[place]
+                case _:
+                    assert brood.parent is not None
+                    token = brood.parent
+
+    @staticmethod
+    def _tokens(brood: _Brood) -> Sequence[int]:
+        if brood.tokens is None:
+            brood.tokens = tokens_of(brood.segment)
+        return brood.tokens
+
+    @staticmethod
+    def _groups(brood: _Brood) -> Sequence[int]:
+        if brood.groups is None:
+            segment = brood.segment
+            brood.groups = unpack(segment.children, segment.first_group, segment.group_width, segment.groups)
+        return brood.groups
 
     # --- Reading --------------------------------------------------------------------------------
 
@@ -120,20 +139,22 @@ class Births:
     def _brood(self, token: int) -> _Brood:
         at = bisect_right(self._firsts, token) - 1
         if at >= 0 and token >= 0:
-            broods = self._of_chunk(self._chunks[at])
-            index = bisect_right(broods, token, key=lambda brood: brood.start) - 1
+            starts, broods = self._of_chunk(self._chunks[at])
+            index = bisect_right(starts, token) - 1
             if index >= 0 and token < broods[index].stop:
                 return broods[index]
         raise UsageError(f"there is no token {token} in this run")
 
-    def _of_chunk(self, chunk: int) -> list[_Brood]:
+    def _of_chunk(self, chunk: int) -> tuple[list[int], list[_Brood]]:
+        """The broods of a chunk in order, and where each starts."""
         if chunk in self._broods:
             self._broods.move_to_end(chunk)
             return self._broods[chunk]
-        broods = self._broods[chunk] = self._read(chunk)
+        broods = self._read(chunk)
+        self._broods[chunk] = [brood.start for brood in broods], broods
         if len(self._broods) > KEPT_CHUNKS:
             self._broods.popitem(last=False)
-        return broods
+        return self._broods[chunk]
 
     def _read(self, chunk: int) -> list[_Brood]:
         s = schema.segments
@@ -149,5 +170,6 @@ class Births:
             parent = segment.first_token if segment.kind == "expanded" else None
             parent, first = firsts.setdefault(segment.position, (parent, start))
             if count:
-                broods.append(_Brood(start, start + count, segment, parent, first))
+                kind, fan = KINDS[segment.kind], segment.fan or 1
+                broods.append(_Brood(start, start + count, segment, kind, fan, parent, first))
         return sorted(broods, key=lambda brood: brood.start)

@@ -11,6 +11,8 @@ from frame.operations.explain_recompute import Recorded
 from frame.operations.explain_stories import plugin_of
 from frame.operations.explanation import Attempt, BatchStory, Impact, Member, RowSet, SinkRow
 
+NO_ROWS = RowSet(0, ())
+
 
 @dataclass(frozen=True, slots=True)
 class Ancestry:
@@ -50,7 +52,8 @@ class Family:
     def _through_batches(self, tokens: tuple[int, ...], rows: set[int], batches: list[int]) -> Ancestry:
         stories: dict[int, BatchStory] = {}
         complete = True
-        ahead = list(dict.fromkeys(batches))
+        met = set(batches)
+        ahead = sorted(met)
         while ahead:
             number = ahead.pop()
             members = []
@@ -59,7 +62,9 @@ class Family:
                 members.append(member)
                 for first, last in member.rows.ranges:
                     rows.update(range(first, last + 1))
-                ahead += [each for each in member.batches if each not in stories and each not in ahead]
+                new = [each for each in member.batches if each not in met]
+                met.update(new)
+                ahead += new
             stories[number] = self.batch(number, members)
             complete = complete and len(members) == stories[number].members_count
         return Ancestry(tokens, tuple(stories[number] for number in sorted(stories)), row_set(rows, complete))
@@ -92,8 +97,9 @@ class Family:
 
     def member(self, token: int) -> Member:
         """A token as the member of a batch."""
-        roots = self._lineage.births.roots(token)
-        return Member(token, row_set(roots.rows), tuple(sorted(roots.batches)))
+        row, batch = self._lineage.births.root(token)
+        rows = NO_ROWS if row is None else RowSet(1, ((row, row),))
+        return Member(token, rows, () if batch is None else (batch,))
 
     # --- Forward --------------------------------------------------------------------------------
 
