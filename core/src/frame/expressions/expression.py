@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from frame.errors import ExpressionError
 from frame.expressions.functions import Calls
+from frame.expressions.library import library
 from frame.expressions.syntax import Syntax, analyse
 from frame.expressions.values import SAME_IN_CEL, Unusable, describe, from_cel, to_cel, weigh
 
@@ -61,11 +62,9 @@ class _Compiled:
         """What the expression comes to. Raises Unusable, and whatever the library does."""
         if not self.syntax.functions:
             return self.program.execute(given)
-        import cel
-
         calls = Calls(self._weight(given) if self.syntax.macros else 0, self.syntax.joins)
         try:
-            result = self.program.execute(cel.Context(given, calls.table(self.syntax.functions)))
+            result = self.program.execute(library().Context(given, calls.table(self.syntax.functions)))
         except Exception:
             if calls.problem:
                 raise Unusable(calls.problem) from None
@@ -121,12 +120,10 @@ class Expression:
             raise ExpressionError(self.source, _why(problem, given)) from None
 
     def _compile(self) -> _Compiled:
-        import cel
-
         try:
             syntax = analyse(self.source, self.variables)
-            cel.compile(self.source)
-            program = cel.compile(syntax.rewritten)
+            library().compile(self.source)
+            program = library().compile(syntax.rewritten)
         except (ValueError, RuntimeError) as problem:
             raise ValueError(
                 f"expression {_shortened(self.source)!r} {_what_is_wrong(str(problem))}"
