@@ -65,6 +65,11 @@ class Births:
         self._firsts = [row.first_token for row in rows]
         self._broods: OrderedDict[int, tuple[list[int], list[_Brood]]] = OrderedDict()
 
+    @property
+    def count(self) -> int:
+        """How many tokens there are; they are numbered from 0."""
+        return self._of_chunk(self._chunks[-1])[1][-1].stop if self._chunks else 0
+
     def of(self, token: int) -> Birth:
         """How `token` came into being. Raises UsageError if there is no such token."""
         brood = self._brood(token)
