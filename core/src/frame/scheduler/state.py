@@ -110,6 +110,7 @@ class RunState:
     def place(self, tokens: Tokens, to: int, visit: int, path: Path) -> None:
         """Let `tokens` wait at node `to`; `path` is how they end if that is a sink."""
         if self.graph.nodes[to].kind is NodeKind.SINK:
+            self._leave_forks(tokens)
             self.at_sinks.setdefault(to, []).append(Arrival(path, visit, tokens))
             return
         groups = self.waiting.setdefault(to, {})
@@ -132,15 +133,19 @@ class RunState:
     def end(self, tokens: Tokens, path: Path) -> None:
         """`tokens` have come to their end by way of `path`."""
         self.ended[path] += len(tokens)
-        if self.branch_of:
-            for token in tokens:
-                self.lose_branch(self.branch_of.pop(token, None))
+        self._leave_forks(tokens)
         if self.root_of:
             for token in tokens:
                 self.root_of.pop(token, None)
         if self.loops:
             for token in tokens:
                 self.loops.pop(token, None)
+
+    def _leave_forks(self, tokens: Tokens) -> None:
+        """`tokens` have ended or come to a sink: none of them will reach a coalesce any more."""
+        if self.branch_of:
+            for token in tokens:
+                self.lose_branch(self.branch_of.pop(token, None))
 
     def turns(self, token: int, edge: LoopEdge) -> int:
         """How often `token` has taken the loop edge `edge`."""
