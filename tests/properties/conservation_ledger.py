@@ -87,7 +87,7 @@ class Ledger:
                 parents = iter(event.parents)
                 for group, width, child in zip(event.groups, event.widths, event.children, strict=True):
                     merged = tuple(next(parents) for _ in range(width))
-                    assert all(self.stands_for(token, group) for token in merged)
+                    assert all(self.fork_of(token) == group for token in merged)
                     for token in merged:
                         self.end(token, Path.MERGED)
                     self.born(child, merged)
@@ -161,14 +161,15 @@ class Ledger:
 
     # --- Questions --------------------------------------------------------------------------------------------
 
-    def stands_for(self, token: int, group: int) -> bool:
-        """Whether `token` is a branch of the fork of token `group`, or the merge of a fork within such a branch."""
+    def fork_of(self, token: int) -> int | None:
+        """The fork, named by its token, of which `token` is a branch; for a merged token, what the forked one was in."""
         parents = self.parents[token]
-        if parents == (group,):
-            return True
-        if len(parents) == 1 and self.ended[parents[0]] is Path.FORKED:
-            return False
-        return bool(parents) and self.stands_for(self.parents[parents[0]][0], group)
+        if not parents or self.ended[parents[0]] not in (Path.FORKED, Path.MERGED):
+            return None
+        if self.ended[parents[0]] is Path.FORKED:
+            return parents[0]
+        merged = self.fork_of(parents[0])
+        return None if merged is None else self.fork_of(merged)
 
     def open(self) -> list[int]:
         return [token for token in self.parents if token not in self.ended]

@@ -32,6 +32,10 @@ class ManualClock:
         with self._lock:
             return self._now_us
 
+    def monotonic_us(self) -> int:
+        """The same: a manual clock is never set back."""
+        return self.time_us()
+
     def advance(self, seconds: float) -> None:
         """Let so much time pass. Whatever waits until then goes on."""
         with self._lock:

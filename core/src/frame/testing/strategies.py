@@ -109,11 +109,12 @@ class _Builder:
             {"on_error": "discard"},
             {"on_error": place},
             {"on_error": [{"when": "error.type == 'Fail'", "to": place}]},
-            {"on_error": [{"when": "row.n > 100", "to": "other"}, {"to": "bad"}]},
+            {"on_error": [{"when": "has(row.n) && row.n > 100", "to": "other"}, {"to": "bad"}]},
         )
 
     def _retry(self) -> dict[str, Any]:
-        return self._pick({}, {}, {"retry": {"attempts": 2, "jitter": False}}, {"retry": {"attempts": 4}})
+        quick = {"wait": "1ms", "max_wait": "2ms"}
+        return self._pick({}, {}, {"retry": {"attempts": 2, **quick}}, {"retry": {"attempts": 4, **quick}})
 
     # --- Pieces -----------------------------------------------------------------------------------------------
 
