@@ -24,11 +24,13 @@ COMMANDS = (
 
 WHERE_NEXT = """
 Where to look next, in build/demo:
-  out/                              what the run wrote
-  pipeline.yaml                     what it was told to do
-  frame runs show latest            the run's record: rows, outcomes, artifacts
-  frame graph pipeline.yaml         the pipeline as a picture
-  frame plugins list                what else a node can be
+  out/                                            what the run wrote
+  pipeline.yaml                                   what it was told to do
+  frame explain latest --sink summary --index 0   the rows that a total was made of
+  frame explain latest --row 12                   a row that was rejected, and why
+  frame runs show latest                          the run's record: rows, outcomes, artifacts
+  frame graph pipeline.yaml                       the pipeline as a picture
+  frame plugins list                              what else a node can be
 The `frame` command is in .venv/bin; examples/flights/README.md goes through the example,
 docs/tutorial/ builds a first pipeline of your own.
 """
