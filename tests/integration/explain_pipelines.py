@@ -1,5 +1,6 @@
 """Small plugins and pipelines to be explained, run for real and recorded in a file."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,7 +213,11 @@ class Ran:
 
 
 def ran(
-    folder: Path, rows: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]] = (), **more: Any
+    folder: Path,
+    rows: Sequence[Mapping[str, Any]],
+    nodes: Sequence[Mapping[str, Any]] = (),
+    stop: threading.Event | None = None,
+    **more: Any,
 ) -> Ran:
     """A pipeline of `nodes` that has run over `rows`. `more`: other keys of the pipeline file."""
     written = {
@@ -226,7 +231,7 @@ def ran(
     file = folder / "pipeline.yaml"
     file.write_text(yaml.safe_dump(written))
     audit = f"sqlite:///{folder / 'audit.db'}"
-    return Ran(run(file, audit=audit, registry=Registry.of(PLUGINS)), audit, folder)
+    return Ran(run(file, audit=audit, registry=Registry.of(PLUGINS), stop=stop), audit, folder)
 
 
 def numbers(*values: int) -> list[dict[str, int]]:
