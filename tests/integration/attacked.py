@@ -11,12 +11,21 @@ import sysconfig
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 FRAME = Path(sysconfig.get_path("scripts")) / "frame"
 RESUMABLE = 6
+
+MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+"""Runs a command and tells the most kilobytes that it held, and not what pytest held when it forked."""
 
 ROWS_THROUGH = """
 frame: 1
@@ -113,6 +122,12 @@ class Place:
 
     def run(self, *arguments: str, **how: Any) -> Ended:
         return self.frame("run", "pipeline.yaml", *arguments, **how).without_traceback()
+
+    def measured_run(self) -> Ended:
+        """The same, with its peak of memory."""
+        peak = self.folder / "peak"
+        ended = self.run(python=("-c", MEASURED, str(peak), sys.executable))
+        return replace(ended, peak_bytes=int(peak.read_text()) * 1024)
 
     def json(self, *arguments: str) -> Any:
         """What a command says with --json, whatever its exit code."""

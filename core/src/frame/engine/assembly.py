@@ -1,6 +1,6 @@
 """From a graph to what runs it: a plugin at each node, an executor around it, and their life from start to close."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from frame.engine.calls import Call
@@ -101,14 +101,16 @@ class Assembly:
         for sink in self.sinks.values():
             sink.open()
 
-    def finish(self) -> list[ArtifactMade]:
-        """Everything is written: let every plugin finish, the sinks last, and say what these have made."""
+    def finish(self) -> Iterator[ArtifactMade]:
+        """Everything is written: let every plugin finish, the sinks last, and say of each at once what it has made."""
         self._note_evidence(self._plugins[0])
         for plugin in self._plugins:
             if plugin.number not in self.sinks:
                 plugin.finish()
-        made = [sink.publish() for sink in self.sinks.values()]
-        return [artifact for artifact in made if artifact is not None]
+        for sink in self.sinks.values():
+            artifact = sink.publish()
+            if artifact is not None:
+                yield artifact
 
     def close(self) -> None:
         """Close every plugin, whatever happened to it."""

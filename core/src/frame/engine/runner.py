@@ -120,12 +120,11 @@ class Runner:
                     self._scheduler.record(artifact)
         except AuditError:
             raise
-        except Aborted as error:
-            cause = error
-            self._settle()
-            self._scheduler.abandon(error.error)
         except Exception as error:  # noqa: BLE001 - the result says why the run ended
             cause = error
+            self._let_writes_end()
+            if isinstance(error, Aborted):
+                self._scheduler.abandon(error.error)
         finally:
             self._close()
         return self._end(cause)
@@ -135,6 +134,18 @@ class Runner:
         for number, sink in self._assembly.sinks.items():
             self._writer.connect(number, sink)
         self._assembly.start()
+
+    def _let_writes_end(self) -> None:
+        """Sinks are not closed under a write; the run has failed already, so one that fails now is only noted."""
+        try:
+            self._settle()
+        except AuditError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a sink may raise anything
+            why = error_from(error, self._redactor)
+            self._note(
+                Noted("write_failed", self._clock.time_us(), None, {"type": why.type, "why": why.message})
+            )
 
     def _close(self) -> None:
         if self._assembly is not None:
