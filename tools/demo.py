@@ -27,7 +27,7 @@ Where to look next, in build/demo:
   out/                                            what the run wrote
   pipeline.yaml                                   what it was told to do
   frame explain latest --sink summary --index 0   the rows that a total was made of
-  frame explain latest --row 12                   a row that was rejected, and why
+  frame explain latest --row 3                    a row that was rejected, and why
   frame runs show latest                          the run's record: rows, outcomes, artifacts
   frame graph pipeline.yaml                       the pipeline as a picture
   frame plugins list                              what else a node can be
