@@ -77,7 +77,7 @@ def run(command: Command) -> Ran:
         result = Path(folder) / "measured.json"
         done = subprocess.run(
             [sys.executable, "-I", "-S", PROGRAMS / "launcher.py", result, *map(str, command.argv)],
-            env={**os.environ, **(command.environ or {})},
+            env=environ(command),
             capture_output=True,
             text=True,
             check=False,
@@ -87,6 +87,12 @@ def run(command: Command) -> Ran:
             raise CommandFailed(f"{shown}\nended with {done.returncode}:\n{done.stderr[-2000:]}")
         measured = json.loads(result.read_text())
     return Ran(measured["wall_s"], measured["cpu_s"], measured["peak_bytes"], done.stdout)
+
+
+def environ(command: Command) -> dict[str, str]:
+    """Ours, except that compiled modules are kept, as they are wherever frame is installed."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return kept | dict(command.environ or {})
 
 
 def repeat(command: Command, rounds: int) -> list[Ran]:

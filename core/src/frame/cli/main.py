@@ -10,6 +10,7 @@ import click
 
 from frame import __version__
 from frame.cli.failures import NobodyReads, report
+from frame.cli.garbage import collecting_seldom
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -37,7 +38,8 @@ class Frame(click.Group):
         arguments = sys.argv[1:] if args is None else list(args)
         options["standalone_mode"] = False
         try:
-            code = super().main(args, *rest, **options) or 0
+            with collecting_seldom():
+                code = super().main(args, *rest, **options) or 0
         except SystemExit:
             raise
         except BaseException as error:  # noqa: BLE001 - every end has an exit code
