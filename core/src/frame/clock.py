@@ -13,6 +13,10 @@ class Clock(Protocol):
         """Now, in microseconds since 1970-01-01T00:00:00Z."""
         ...
 
+    def monotonic_us(self) -> int:
+        """Microseconds since some moment that is the same for all clocks of this process, for what runs share."""
+        ...
+
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         """Block until `event` is set or `timeout_s` has passed; True if the event was set."""
         ...
@@ -33,6 +37,9 @@ class SystemClock:
 
     def time_us(self) -> int:
         return (time.monotonic_ns() + self._offset_ns) // 1000
+
+    def monotonic_us(self) -> int:
+        return time.monotonic_ns() // 1000
 
     def wait(self, event: threading.Event, timeout_s: float) -> bool:
         return event.wait(timeout_s)

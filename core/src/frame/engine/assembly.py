@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from frame.canonical import canonical
 from frame.engine.calls import Call
+from frame.engine.context import CallLog
 from frame.engine.executors.aggregation import AggregationExecutor, accepting
 from frame.engine.executors.base import Executor
 from frame.engine.executors.coalesce import CoalesceExecutor
@@ -13,10 +15,11 @@ from frame.engine.executors.source import SourceExecutor
 from frame.engine.executors.transform import TransformExecutor
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Surroundings
-from frame.engine.typecheck import checker
+from frame.engine.typecheck import TypeCheck, checker
 from frame.events import ArtifactMade, Payloads
 from frame.graph.model import (
     AggregationNode,
+    AnyNode,
     CallPolicy,
     CoalesceNode,
     GateNode,
@@ -41,20 +44,26 @@ class Assembly:
         self._plugins: list[PluginNode] = []
         self.executors: dict[int, Executor] = {}
         self.sinks: dict[int, SinkExecutor] = {}
-        self.source = self._source(graph.source)
-        for node in graph.nodes:
-            match node:
-                case TransformNode():
-                    self.executors[node.number] = self._transform(node)
-                case GateNode():
-                    self.executors[node.number] = self._gate(node)
-                case AggregationNode():
-                    plugin = self._plugin(node, accepting(node.policy), _accept)
-                    self.executors[node.number] = AggregationExecutor(node, plugin, *self._shared)
-                case CoalesceNode():
-                    self.executors[node.number] = CoalesceExecutor(node, *self._shared)
-                case SinkNode():
-                    self.sinks[node.number] = self._sink(node, inflight)
+        try:
+            self.source = self._source(graph.source)
+            for node in graph.nodes:
+                self._add(node)
+        except BaseException:
+            self.close()
+            raise
+
+    def _add(self, node: AnyNode) -> None:
+        match node:
+            case TransformNode():
+                self.executors[node.number] = self._transform(node)
+            case GateNode():
+                self.executors[node.number] = self._gate(node)
+            case AggregationNode():
+                self.executors[node.number] = self._aggregation(node)
+            case CoalesceNode():
+                self.executors[node.number] = CoalesceExecutor(node, *self._shared)
+            case SinkNode():
+                self.sinks[node.number] = self._sink(node)
 
     # --- Building -------------------------------------------------------------------------------
 
@@ -64,9 +73,15 @@ class Assembly:
 
     def _transform(self, node: TransformNode) -> TransformExecutor:
         plugin = self._plugin(node, node.policy, lambda plugin: plugin.process)
-        incoming = self._incoming.get(node.number, Schema())
-        check = checker(plugin.plugin.provides(incoming), incoming)
-        return TransformExecutor(node, plugin, check, *self._shared)
+        return TransformExecutor(node, plugin, self._check_types(plugin), *self._shared)
+
+    def _aggregation(self, node: AggregationNode) -> AggregationExecutor:
+        plugin = self._plugin(node, accepting(node.policy), _accept)
+        return AggregationExecutor(node, plugin, self._check_types(plugin), *self._shared)
+
+    def _check_types(self, plugin: PluginNode) -> TypeCheck:
+        incoming = self._incoming.get(plugin.number, Schema())
+        return checker(plugin.step("provides", lambda: plugin.plugin.provides(incoming)))
 
     def _gate(self, node: GateNode) -> GateExecutor:
         plugin = None
@@ -74,10 +89,10 @@ class Assembly:
             plugin = self._plugin(node, node.policy, lambda plugin: plugin.evaluate)
         return GateExecutor(node, plugin, *self._shared)
 
-    def _sink(self, node: SinkNode, inflight: InFlight) -> SinkExecutor:
+    def _sink(self, node: SinkNode) -> SinkExecutor:
         around = self._around.beside()
         plugin = self._plugin(node, node.policy, around=around)
-        return SinkExecutor(node, plugin, self._graph, around, inflight, lambda: self.source.originals)
+        return SinkExecutor(node, plugin, self._graph, around, self._shared[1], lambda: self.source.originals)
 
     def _plugin(
         self,
@@ -114,13 +129,21 @@ class Assembly:
 
     def close(self) -> None:
         """Close every plugin, whatever happened to it."""
+        for executor in self.executors.values():
+            executor.close()
         for plugin in reversed(self._plugins):
             plugin.close()
 
     def _note_evidence(self, plugin: PluginNode) -> None:
         evidence = plugin.evidence()
         if evidence:
-            self._around.note("evidence", plugin.number, **evidence)
+            safe = self._around.facts.redactor.data(evidence)
+            plugin.step("evidence", lambda: canonical(safe))
+            self._around.note("evidence", plugin.number, **safe)
+
+    def take_calls(self) -> list[tuple[int, CallLog]]:
+        """External calls that were made outside of visits, by node: at the start or the end, or by a source or sink."""
+        return [(plugin.number, plugin.take_log()) for plugin in self._plugins if plugin.has_calls]
 
 
 def _accept(plugin: Any) -> Call:

@@ -3,6 +3,9 @@
 The order within one attempt is fixed: is the run being stopped? may the breaker be asked? is the rate within its
 limit? then the call, for at most the timeout; then the breaker is told, the result is classified and recorded.
 
+A run that is asked to stop makes every first attempt of the chunk in hand, but waits for nothing any more: a visit
+that would have to wait is cancelled, and its token stays where it is.
+
 All of it runs on one event loop in a thread of its own. Plugins that block are called in daemon threads.
 """
 
@@ -12,15 +15,23 @@ import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from tenacity import AsyncRetrying, RetryError, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, RetryError, retry_if_exception_type, stop_after_attempt
 
 from frame.engine.breaker import Change, CircuitBreaker
 from frame.engine.calls import Call, TimedOut
-from frame.engine.context import NodeContext
-from frame.engine.failures import UNSUCCESSFUL, Failure, Raised, error_of, is_rows_fault
+from frame.engine.context import CallLog, NodeContext
+from frame.engine.delays import delay_s
+from frame.engine.failures import (
+    UNSUCCESSFUL,
+    Cancelled,
+    Failure,
+    Raised,
+    error_of,
+    is_rows_fault,
+    outcome_of,
+)
 from frame.engine.limits import RateLimiter
 from frame.engine.workers import Workers
 from frame.events import AttemptFailed, ErrorInfo, VisitStatus
@@ -32,15 +43,40 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+TIDY_S = 1.0
+"""How long coroutines that are cancelled at the end have to clean up."""
+
 
 @dataclass(slots=True)
 class Visit:
-    """One token's visit, from its first attempt to its last."""
+    """One token's visit, from its first attempt to its last. `attempt`: the number of the next one."""
 
     token: int
+    number: int
     attempt: int = 0
     value: Any = None
     attempts: list[AttemptFailed] = field(default_factory=list)
+    rejected: int = 0
+
+    @property
+    def made(self) -> int:
+        """How many attempts were made; one that a breaker refused was not."""
+        return self.attempt - self.rejected
+
+
+class Callee(Protocol):
+    """Whose calls are attempted."""
+
+    def current(self) -> tuple[Call, NodeContext]:
+        """What is called for a row, and the context that calls are forked from."""
+        ...
+
+    def hung(self) -> None:
+        """A thread hangs in a call."""
+        ...
+
+
+_UNANSWERED = object()
 
 
 class _Retry(Exception):
@@ -51,12 +87,16 @@ class _Over(Exception):
     """No further attempt will help."""
 
 
+class _Stopped(Exception):
+    """The run is to stop, and the next attempt would have to wait."""
+
+
 class EventLoop:
     """An asyncio loop in a daemon thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="frame-attempts", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="frame-attempts", daemon=True)
         self._thread.start()
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> "Future[T]":
@@ -65,6 +105,15 @@ class EventLoop:
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        if left:
+            self._loop.run_until_complete(asyncio.wait(left, timeout=TIDY_S))
+        self._loop.close()
 
 
 class Attempts:
@@ -77,157 +126,174 @@ class Attempts:
         around: "Surroundings",
         breaker: CircuitBreaker | None,
         limiter: RateLimiter | None,
-        left_behind: Callable[[], None],
+        callee: Callee,
     ) -> None:
         self._number, self._policy, self._around = number, policy, around
         self._clock, self._stop, self._redactor = around.clock, around.stop, around.facts.redactor
-        self._breaker, self._limiter, self._left_behind = breaker, limiter, left_behind
+        self._breaker, self._limiter, self._callee = breaker, limiter, callee
         self._workers = Workers(policy.concurrency, f"frame-node-{number}")
 
     def begin(
-        self, call: Call, tokens: Sequence[int], rows: Sequence[Row], context: NodeContext, first: int = 0
+        self, tokens: Sequence[int], rows: Sequence[Row], visit: int, first: int = 0
     ) -> "Future[list[Visit]]":
-        """Visits of `tokens`, in their order, as a future; the first attempt has number `first`."""
-        return self._around.loop.start(self._all(call, tokens, rows, context, first))
+        """Visits number `visit` of `tokens`, in their order, as a future; the first attempt has number `first`."""
+        return self._around.loop.start(self._all(tokens, rows, visit, first))
 
     def close(self) -> None:
         self._workers.close()
 
-    async def _all(
-        self, call: Call, tokens: Sequence[int], rows: Sequence[Row], context: NodeContext, first: int
-    ) -> list[Visit]:
+    async def _all(self, tokens: Sequence[int], rows: Sequence[Row], visit: int, first: int) -> list[Visit]:
         window = asyncio.Semaphore(self._policy.concurrency)
 
         async def one(token: int, row: Row) -> Visit:
             async with window:
-                return await self._visit(call, Visit(token, first), row, context)
+                return await self._visit(Visit(token, visit, first), row)
 
         return list(await asyncio.gather(*map(one, tokens, rows)))
 
-    async def _visit(self, call: Call, visit: Visit, row: Row, context: NodeContext) -> Visit:
-        retry = self._policy.retry
-        last = max(1, retry.attempts - visit.attempt)
-        if visit.attempt:
-            await self._sleep(retry.wait_s)
-        waits = wait_random_exponential if retry.jitter else wait_exponential
+    async def _visit(self, visit: Visit, row: Row) -> Visit:
+        def wait_s(_: RetryCallState) -> float:
+            return delay_s(self._policy.retry, visit.attempt)
+
         retrying = AsyncRetrying(
-            stop=stop_after_attempt(last),
-            wait=waits(multiplier=retry.wait_s, max=retry.max_wait_s),
+            stop=stop_after_attempt(max(1, self._policy.retry.attempts - visit.attempt)),
+            wait=wait_s,
             retry=retry_if_exception_type(_Retry),
             sleep=self._sleep,
         )
         try:
-            visit.value = await retrying(self._attempt, call, visit, row, context)
+            if visit.attempt:
+                await self._sleep(delay_s(self._policy.retry, visit.attempt))
+            visit.value = await retrying(self._attempt, visit, row)
         except RetryError:
             visit.value = Failure(_exhausted(visit))
         except _Over:
             visit.value = Failure(_last_error(visit))
+        except _Stopped:
+            visit.value = Cancelled()
         return visit
 
-    async def _attempt(self, call: Call, visit: Visit, row: Row, context: NodeContext) -> Any:
+    async def _attempt(self, visit: Visit, row: Row) -> Any:
         started_us = self._clock.time_us()
-        if not await self._breaker_lets_through():
+        ticket = await self._ask_breaker()
+        if ticket is None:
             error = ErrorInfo("BreakerOpen", "the breaker is open: the plugin was not called")
-            self._failed(visit, VisitStatus.REJECTED, error, context, started_us)
+            self._failed(visit, VisitStatus.REJECTED, error, started_us)
             raise _Over
-        if self._limiter is not None:
-            await self._sleep(self._limiter.reserve_s(self._clock.time_us()))
-        started_us = self._clock.time_us()
-        value = await self._call(call, row, context.fork(visit.token, context.visit, visit.attempt))
+        value: Any = _UNANSWERED
+        try:
+            if self._limiter is not None:
+                await self._sleep(self._limiter.reserve_s(self._clock.monotonic_us()))
+            started_us = self._clock.time_us()
+            value = await self._call(visit, row)
+        finally:
+            if value is _UNANSWERED or is_rows_fault(value):
+                self._undecided(ticket)
         if value.__class__ not in UNSUCCESSFUL:
-            self._tell_breaker(None, used_up=False)
+            self._succeeded(ticket)
             return value
+        raise self._classified(visit, value, ticket, started_us)
+
+    def _classified(self, visit: Visit, value: Any, ticket: int, started_us: int) -> Exception:
+        """Record a failed attempt, and say whether another one may be made."""
         error, status = error_of(value, self._redactor), VisitStatus.FAILED
         if isinstance(value, Raised) and isinstance(value.error, TimedOut):
             status = VisitStatus.TIMED_OUT
-        used_up = not error.retryable and status is VisitStatus.FAILED
-        used_up = used_up or visit.attempt + 1 >= self._policy.retry.attempts
-        self._tell_breaker(value, used_up)
-        self._failed(visit, status, error, context, started_us)
-        retryable = error.retryable or status is VisitStatus.TIMED_OUT
-        raise _Retry if retryable else _Over
+        attempts = self._policy.retry.attempts
+        if not is_rows_fault(value):
+            self._tell_failed(ticket, used_up=1 < attempts <= visit.attempt + 1)
+        self._failed(visit, status, error, started_us)
+        return _Retry() if error.retryable or status is VisitStatus.TIMED_OUT else _Over()
 
-    async def _breaker_lets_through(self) -> bool:
-        if self._breaker is None:
-            return True
-        while True:
-            now_us = self._clock.time_us()
-            allowed, change = self._breaker.ask(now_us)
-            self._report(change)
-            if allowed or not self._policy.wait_for_breaker or self._stop.is_set():
-                return allowed
-            await self._clock.sleep(self._stop, max(0.01, self._breaker.waits_s(now_us)))
-
-    async def _call(self, call: Call, row: Row, context: NodeContext) -> Any:
+    async def _call(self, visit: Visit, row: Row) -> Any:
         """What the call returns or raises, within the timeout."""
         timeout_s = self._policy.timeout_s
-        try:
-            if inspect.iscoroutinefunction(call):
-                return await asyncio.wait_for(call(row, context), timeout_s)
-            future = asyncio.wrap_future(self._workers.submit(lambda: _caught(call, row, context)))
-            return await asyncio.wait_for(future, timeout_s)
-        except TimeoutError:
-            if not inspect.iscoroutinefunction(call):
-                self._workers.leave_one_behind()
-                self._left_behind()
-            return Raised(TimedOut(timeout_s or 0))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-            return Raised(error)
-
-    def _tell_breaker(self, value: Any, used_up: bool) -> None:
-        if self._breaker is None:
-            return
-        now_us = self._clock.time_us()
-        if value is None:
-            self._report(self._breaker.succeeded(now_us))
-        elif is_rows_fault(value):
-            self._breaker.undecided()
+        call, current = self._callee.current()
+        context = current.fork(visit.token, visit.number, visit.attempt)
+        if inspect.iscoroutinefunction(call):
+            answer = asyncio.ensure_future(_outcome_of(call, row, context))
         else:
-            self._report(self._breaker.failed(now_us, used_up))
+            submitted = self._workers.submit(lambda: outcome_of(call, row, context))
+            answer = asyncio.ensure_future(asyncio.wrap_future(submitted))
+        done, _ = await asyncio.wait((answer,), timeout=timeout_s)
+        if done:
+            return answer.result()
+        context.log = CallLog()  # what comes late is nobody's any more
+        answer.cancel()
+        if not inspect.iscoroutinefunction(call):
+            self._workers.leave_one_behind()
+            self._callee.hung()
+        return Raised(TimedOut(timeout_s or 0))
+
+    # --- The breaker ----------------------------------------------------------------------------
+
+    async def _ask_breaker(self) -> int | None:
+        """The ticket for a call, None if it is refused. Raises _Stopped."""
+        if self._breaker is None:
+            return 0
+        while True:
+            now_us = self._clock.monotonic_us()
+            ticket, change = self._breaker.ask(now_us)
+            self._report(change)
+            if ticket is not None or not self._policy.wait_for_breaker:
+                return ticket
+            await self._sleep(max(0.01, self._breaker.waits_s(now_us)))
+
+    def _succeeded(self, ticket: int) -> None:
+        if self._breaker is not None:
+            self._report(self._breaker.succeeded(ticket))
+
+    def _undecided(self, ticket: int) -> None:
+        if self._breaker is not None:
+            self._breaker.undecided(ticket)
+
+    def _tell_failed(self, ticket: int, used_up: bool) -> None:
+        if self._breaker is not None:
+            self._report(self._breaker.failed(ticket, self._clock.monotonic_us(), used_up))
 
     def _report(self, change: Change | None) -> None:
         if change is not None:
             target, before, after = change.target, change.before.value, change.after.value
             self._around.note("breaker", self._number, target=target, before=before, after=after)
 
-    def _failed(
-        self, visit: Visit, status: VisitStatus, error: ErrorInfo, context: NodeContext, started_us: int
-    ) -> None:
+    # --- What came of it ------------------------------------------------------------------------
+
+    def _failed(self, visit: Visit, status: VisitStatus, error: ErrorInfo, started_us: int) -> None:
+        place = self._number, visit.number, visit.token, visit.attempt
         duration_us = self._clock.time_us() - started_us
-        visit.attempts.append(
-            AttemptFailed(
-                self._number,
-                context.visit,
-                visit.token,
-                visit.attempt,
-                status,
-                error,
-                started_us,
-                duration_us,
-            )
-        )
+        visit.attempts.append(AttemptFailed(*place, status, error, started_us, duration_us))
         visit.attempt += 1
+        visit.rejected += status is VisitStatus.REJECTED
 
     async def _sleep(self, seconds: float) -> None:
+        """Let so much time pass. Raises _Stopped when the run is to stop meanwhile."""
         if seconds > 0:
             await self._clock.sleep(self._stop, seconds)
+            if self._stop.is_set():
+                raise _Stopped
 
 
-def _caught(call: Call, row: Row, context: NodeContext) -> Any:
+async def _outcome_of(call: Callable[..., Any], row: Row, context: NodeContext) -> Any:
+    """What the coroutine returns, `Raised` if it raises."""
     try:
-        return call(row, context)
-    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+        return await call(row, context)
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        return Raised(error)
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything, and SystemExit would end the loop
         return Raised(error)
 
 
 def _last_error(visit: Visit) -> ErrorInfo:
     error = visit.attempts[-1].error
-    return ErrorInfo(error.type, error.message, visit.attempt, error.retryable, error.traceback)
+    return ErrorInfo(error.type, error.message, visit.made, error.retryable, error.traceback)
 
 
 def _exhausted(visit: Visit) -> ErrorInfo:
     error = visit.attempts[-1].error
     if visit.attempt == 1:
         return _last_error(visit)
-    message = f"{visit.attempt} attempts, the last one failed with {error.type}: {error.message}"
-    return ErrorInfo("RetriesExhausted", message, visit.attempt, error.retryable, error.traceback)
+    message = f"{visit.made} attempts, the last one failed with {error.type}: {error.message}"
+    return ErrorInfo("RetriesExhausted", message, visit.made, error.retryable, error.traceback)

@@ -33,11 +33,14 @@ class TimedOut(Exception):
 
 
 def call_in_turn(
-    call: Call, tokens: Sequence[int], rows: Sequence[Row], context: NodeContext, values: list[Any]
+    call: Call, tokens: Sequence[int], rows: list[Row], context: NodeContext, values: list[Any]
 ) -> None:
-    """Append to `values` what `call` gives for each row, or what it raised."""
+    """Append to `values` what `call` gives for each row, or what it raised.
+
+    Whoever gives up waiting clears `rows`, so that a call which comes back late is the last one.
+    """
     append = values.append
-    for token, row in zip(tokens, rows, strict=True):
+    for token, row in zip(tokens, rows, strict=False):
         context.token = token
         try:
             append(call(row, context))
@@ -54,9 +57,9 @@ class Watch:
         self._workers = Workers(1, "frame-calls")
 
     def run(self, job: Callable[[], Any], timeout_s: float | None, progress: Callable[[], int]) -> bool:
-        """Whether `job` ended; False if `progress` stood still for `timeout_s` (then the thread is left behind).
+        """Whether `job`, which raises nothing, ended.
 
-        Raises what the job raises.
+        False if `progress` stood still for `timeout_s`: then the thread is left behind.
         """
         done = threading.Event()
         future = self._workers.submit(job)

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,10 +16,14 @@ from frame.events import Called
 
 @dataclass(slots=True)
 class CallLog:
-    """External calls of one piece of work, with their requests and answers by digest."""
+    """External calls of one piece of work, with their requests and answers by digest.
+
+    `times`: how often a visit has made each request, in all of its attempts.
+    """
 
     calls: list[Called] = field(default_factory=list)
     bodies: dict[bytes, bytes] = field(default_factory=dict)
+    times: Counter[tuple[int | None, int, bytes]] = field(default_factory=Counter)
 
     def keep(self, body: bytes) -> bytes:
         """The digest under which `body` is kept."""
@@ -50,8 +55,8 @@ class NodeContext:
         self.visit = 0
         self.attempt = 0
         self.log = CallLog()
-        self._seen: dict[tuple[int | None, int, bytes], int] = {}
-        self._random: tuple[int | None, random.Random] | None = None
+        self._logger: logging.Logger | None = None
+        self._random: tuple[tuple[int | None, int, int], random.Random] | None = None
 
     def fork(self, token: int, visit: int, attempt: int) -> "NodeContext":
         """A context of its own for one call."""
@@ -66,13 +71,27 @@ class NodeContext:
 
     @property
     def logger(self) -> logging.Logger:
-        return logging.getLogger(f"frame.node.{self.node}")
+        if self._logger is None:
+            # Not one that the process shares, since it keeps this run's secrets out of the messages.
+            self._logger = logging.Logger(f"frame.node.{self.node}")  # noqa: LOG001
+            self._logger.parent = logging.getLogger("frame.node")
+            self._logger.addFilter(self._without_secrets)
+        return self._logger
+
+    def _without_secrets(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._facts.redactor.text(record.getMessage()), ()
+        if record.exc_info:
+            shown = logging.Formatter().formatException(record.exc_info)
+            record.exc_info, record.exc_text = None, self._facts.redactor.text(shown)
+        return True
 
     @property
     def random(self) -> random.Random:
-        if self._random is None or self._random[0] != self.token:
+        # Anew for each visit and attempt, so that it does not matter which rows are worked on together.
+        drawn_for = self.token, self.visit, self.attempt
+        if self._random is None or self._random[0] != drawn_for:
             seed = f"{self._facts.seed}/{self.node}/{self.token}"
-            self._random = self.token, random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+            self._random = drawn_for, random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
         return self._random[1]
 
     def now(self) -> datetime:
@@ -84,39 +103,20 @@ class NodeContext:
 
     def call(self, kind: str, request: Any, send: Callable[[Any], Any]) -> Any:
         redact = self._facts.redactor
-        request_sha256 = self.log.keep(redact.text(canonical(request).decode()).encode())
+        log = self.log
+        request_sha256 = log.keep(redact.text(canonical(request).decode()).encode())
         started_us = self._facts.clock.time_us()
         answer_sha256, status = None, "ok"
         try:
             answer = send(request)
-            answer_sha256 = self.log.keep(redact.text(canonical(answer).decode()).encode())
+            answer_sha256 = log.keep(redact.text(canonical(answer).decode()).encode())
         except BaseException as error:
             status = type(error).__name__
             raise
         finally:
             duration_us = self._facts.clock.time_us() - started_us
-            self._note(kind, request_sha256, answer_sha256, status, started_us, duration_us)
+            key = self.token, self.visit, request_sha256
+            place = self._number, self.visit, self.token, self.attempt, redact.text(str(kind)), log.times[key]
+            log.times[key] += 1
+            log.calls.append(Called(*place, request_sha256, answer_sha256, status, started_us, duration_us))
         return answer
-
-    def _note(
-        self, kind: str, request: bytes, answer: bytes | None, status: str, started_us: int, duration_us: int
-    ) -> None:
-        key = self.token, self.visit, request
-        index = self._seen[key] = self._seen.get(key, -1) + 1
-        if len(self._seen) > 10_000:
-            self._seen = {key: index}
-        self.log.calls.append(
-            Called(
-                self._number,
-                self.visit,
-                self.token,
-                self.attempt,
-                kind,
-                index,
-                request,
-                answer,
-                status,
-                started_us,
-                duration_us,
-            )
-        )

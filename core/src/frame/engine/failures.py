@@ -1,10 +1,11 @@
 """What a call that did not succeed comes to: the error to record, and whether another attempt may help."""
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
-from frame.engine.redaction import Redactor
-from frame.errors import FrameError, RetryableError, RowError
+from frame.engine.redaction import Redactor, message_of
+from frame.errors import ConfigError, FrameError, RetryableError, RowError
 from frame.events import ErrorInfo
 from frame.plugin.results import Fail, Suspend
 
@@ -30,6 +31,20 @@ class Failure:
         self.info = info
 
 
+class Cancelled:
+    """A visit whose next attempt would have had to wait when the run was asked to stop; its token stays open."""
+
+    __slots__ = ()
+
+
+def outcome_of(call: Callable[..., Any], *args: Any) -> Any:
+    """What `call` returns, `Raised` if it raises."""
+    try:
+        return call(*args)
+    except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
+        return Raised(error)
+
+
 UNSUCCESSFUL = frozenset({Raised, Fail, Suspend})
 """Types of values that are not a success; a set, because the loop over a chunk asks it once a row."""
 
@@ -52,17 +67,17 @@ def error_from(error: BaseException, redactor: Redactor) -> ErrorInfo:
     trace = None
     if not isinstance(error, FrameError):
         trace = _short(redactor.text("".join(traceback.format_exception(error))), MAX_TRACEBACK)
-    message = _short(redactor.text(str(error)), MAX_MESSAGE)
+    message = _short(redactor.text(message_of(error)), MAX_MESSAGE)
     return ErrorInfo(
         type(error).__name__, message, retryable=isinstance(error, RetryableError), traceback=trace
     )
 
 
 def is_rows_fault(value: Any) -> bool:
-    """Whether a call failed because of its row, which says nothing about the service behind the plugin."""
+    """Whether a call failed because of its row or its options, which says nothing about the service behind it."""
     if isinstance(value, Fail):
         return not value.retryable
-    return isinstance(value, Raised) and isinstance(value.error, RowError)
+    return isinstance(value, Raised) and isinstance(value.error, RowError | ConfigError)
 
 
 def _short(text: str, limit: int) -> str:

@@ -6,7 +6,7 @@ from frame.graph.model import RateLimit
 
 
 class RateLimiter:
-    """Hands out moments at which a call may be made, evenly spread, at most `calls` ahead of time."""
+    """Hands out moments at which a call may be made, evenly spread. Times are the process's monotonic time."""
 
     def __init__(self, limit: RateLimit) -> None:
         self._interval_us = limit.per_s * 1_000_000 / limit.calls
@@ -29,3 +29,9 @@ def limiter_for(limit: RateLimit) -> RateLimiter:
     """The limiter of the service that `limit` names, the same for all runs of this process."""
     with _lock:
         return _limiters.setdefault(limit, RateLimiter(limit))
+
+
+def forget_limits() -> None:
+    """Forget every reserved call of this process, as if it had just begun."""
+    with _lock:
+        _limiters.clear()

@@ -6,13 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from frame.clock import Clock
 from frame.engine.breaker import breaker_for
 from frame.engine.calls import Call, TimedOut, Watch, call_in_turn
 from frame.engine.context import CallLog, NodeContext, RunFacts
-from frame.engine.failures import UNSUCCESSFUL, Failure, Raised, error_of
+from frame.engine.failures import UNSUCCESSFUL, Cancelled, Failure, Raised, error_of, outcome_of
 from frame.engine.limits import limiter_for
-from frame.errors import FrameBug, FrameError, PluginFailed
+from frame.errors import FrameBug, FrameError, PluginFailed, UsageError
 from frame.events import AttemptFailed, Called, Noted, VisitStatus
 from frame.graph.model import CallPolicy, PluginRef
 from frame.plugin.protocols import Kind
@@ -46,12 +48,13 @@ class Surroundings:
         self.watch = Watch(facts.clock, on_wait)
         self.on_wait = on_wait
         self._loop: EventLoop | None = None
+        self._beside: list[Surroundings] = []
 
     @property
     def clock(self) -> Clock:
         return self.facts.clock
 
-    def note(self, kind: str, node: int | None = None, **detail: Any) -> None:
+    def note(self, kind: str, node: int | None = None, /, **detail: Any) -> None:
         """Say something about the run as a whole."""
         self._note(Noted(kind, self.clock.time_us(), node, detail))
 
@@ -68,9 +71,13 @@ class Surroundings:
 
     def beside(self) -> "Surroundings":
         """The same for a node that is called while others are: it is watched by itself."""
-        return Surroundings(self.facts, self.stop, lambda: None, self._note)
+        beside = Surroundings(self.facts, self.stop, lambda: None, self._note)
+        self._beside.append(beside)
+        return beside
 
     def close(self) -> None:
+        for beside in self._beside:
+            beside.close()
         self.watch.close()
         if self._loop is not None:
             self._loop.close()
@@ -94,10 +101,11 @@ class PluginNode:
     ) -> None:
         self.number, self.name, self.ref, self.policy = number, name, ref, policy
         self._around, self._call_of = around, call_of or _no_call
-        self.plugin = ref.build()
+        self.plugin = self._build()
         self.context = self._new_context()
         self._started = False
         self._attempts: Attempts | None = None
+        self._replaced: list[Any] = []
 
     # --- Lifecycle ------------------------------------------------------------------------------
 
@@ -114,35 +122,63 @@ class PluginNode:
         """Always possible; a plugin that fails even here is noted, and the others are closed all the same."""
         if self._attempts is not None:
             self._attempts.close()
-        try:
-            self.plugin.close()
-        except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
-            message = self._around.facts.redactor.text(f"{type(error).__name__}: {error}")
+        for plugin in (*self._replaced, self.plugin):
+            self._close_one(plugin)
+
+    def _close_one(self, plugin: Any) -> None:
+        outcome = self.outcome(lambda _: plugin.close())
+        if isinstance(outcome, Raised):
+            message = self._around.facts.redactor.told(outcome.error)
             self._around.note("close_failed", self.number, error=message)
 
     def step(self, name: str, action: Callable[[], Any]) -> Any:
         """Run one step of the plugin's life. Raises PluginFailed when it raises or takes too long."""
-        try:
-            return self.call_once(lambda _: action())
-        except FrameError:
-            raise
-        except BaseException as error:
-            message = self._around.facts.redactor.text(f"{type(error).__name__}: {error}")
-            raise PluginFailed(self.name, self.ref.name, name, message) from error
+        return self._good(name, self.outcome(lambda _: action()))
 
-    def call_once(self, call: Callable[[Any], Any]) -> Any:
-        """What `call` gives for the plugin. Raises what it raises, and TimedOut."""
+    def _build(self) -> Any:
+        """A fresh instance. Raises PluginFailed."""
+        return self._good("__init__", outcome_of(self.ref.build))
+
+    def _good(self, step: str, outcome: Any) -> Any:
+        if not isinstance(outcome, Raised):
+            return outcome
+        redactor, error = self._around.facts.redactor, outcome.error
+        cause = redactor.cause(error)
+        if isinstance(error, FrameError) and cause is error:
+            raise error
+        raise PluginFailed(self.name, self.ref.name, step, redactor.told(error)) from cause
+
+    def outcome(self, call: Callable[[Any], Any]) -> Any:
+        """What `call` gives for the plugin; `Raised` if it raises, or takes too long."""
         result: list[Any] = []
         plugin = self.plugin
-        if not self._around.watch.run(lambda: result.append(call(plugin)), self.policy.timeout_s, lambda: 0):
-            self.left_behind()
-            raise TimedOut(self.policy.timeout_s or 0)
-        return result[0]
+        timeout_s = self.policy.timeout_s
+        if self._around.watch.run(lambda: result.append(outcome_of(call, plugin)), timeout_s, lambda: 0):
+            return result[0]
+        self.left_behind()
+        return Raised(TimedOut(timeout_s or 0))
+
+    def start_anew(self, *, hangs: bool) -> None:
+        """Go on with a new instance, which knows nothing of what the old one has been given. Raises PluginFailed.
+
+        `hangs`: the old one is still in a call, and is closed at the end of the run.
+        """
+        if hangs:
+            self._replace_instance()
+            return
+        self._close_one(self.plugin)
+        self.plugin = self._build()
+        self.start()
 
     def evidence(self) -> Mapping[str, Any] | None:
         """What the plugin can say of the data that it read, if it is of that kind."""
         tell = getattr(self.plugin, "evidence", None)
         return None if tell is None else self.step("evidence", tell)
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether external calls have been made since the last time."""
+        return bool(self.context.log.calls)
 
     def take_log(self) -> CallLog:
         """The external calls since the last time."""
@@ -153,106 +189,113 @@ class PluginNode:
         return NodeContext(self._around.facts, self.number, self.name, self._secret)
 
     def _secret(self, name: str) -> str:
-        value = getattr(self.plugin.config, name)
-        secret: str = value.get_secret_value()
-        return secret
+        value = getattr(self.plugin.config, name, None)
+        if not isinstance(value, SecretStr):
+            raise UsageError(f"node {self.name!r} has no secret {name!r}, or none that is set")
+        return value.get_secret_value()
 
     # --- Visits ---------------------------------------------------------------------------------
 
     def visit_all(self, tokens: Sequence[int], rows: Sequence[Row], visit: int) -> Results:
         """Call the plugin for each row, as the node's policy says."""
         self.context.visit = visit
-        call = self._call_of(self.plugin)
-        many = getattr(self.plugin, "process_many", None)
-        if self._one_at_a_time(call):
-            return self._settle(self._begin(call, tokens, rows))
-        if many is not None:
-            return self._in_turn(self._through_many(many), tokens, rows)
-        return self._in_turn(call, tokens, rows)
-
-    def _one_at_a_time(self, call: Any) -> bool:
-        """Whether every call has to be made on its own: others decide when, or it may wait beside others."""
-        policy = self.policy
-        limited = policy.breaker is not None or policy.rate_limit is not None
-        return limited or policy.concurrency > 1 or inspect.iscoroutinefunction(call)
-
-    def _through_many(self, many: Callable[[Sequence[Row], NodeContext], Sequence[Any]]) -> Any:
-        def one(row: Row, context: NodeContext) -> Any:
-            return many([row], context)[0]
-
-        one.many = many  # type: ignore[attr-defined]
-        return one
-
-    def _in_turn(self, call: Any, tokens: Sequence[int], rows: Sequence[Row]) -> Results:
-        """All first attempts in one thread, one after the other; what deserves another attempt gets it after."""
+        if self._one_at_a_time():
+            return self._settle(tokens, rows)
         started_us = self._around.clock.time_us()
-        values = self._first_attempts(call, tokens, rows)
-        results = Results(values)
+        results = Results(self._first_attempts(tokens, rows))
         again: list[int] = []
-        for index, value in enumerate(values):
+        for index, value in enumerate(results.values):
             if value.__class__ in UNSUCCESSFUL:
                 again += self._failed_first(results, index, tokens[index], value, started_us)
         if again:
-            self._try_again(call, results, again, tokens, rows)
+            self._try_again(results, again, tokens, rows)
         return results
 
-    def _first_attempts(self, call: Any, tokens: Sequence[int], rows: Sequence[Row]) -> list[Any]:
+    def _one_at_a_time(self) -> bool:
+        """Whether every call has to be made on its own: others decide when, or it may wait beside others."""
+        policy = self.policy
+        limited = policy.breaker is not None or policy.rate_limit is not None
+        return limited or policy.concurrency > 1 or inspect.iscoroutinefunction(self._call())
+
+    def current(self) -> tuple[Call, NodeContext]:
+        """What is called for a row now, and the context that calls are forked from."""
+        return self._call(), self.context
+
+    def _call(self) -> Call:
+        """What is called for one row: of a vectorised plugin, `process_many` with a single one."""
+        many = self._many()
+        if many is None:
+            return self._call_of(self.plugin)
+
+        def one(row: Row, context: NodeContext) -> Any:
+            made = list(many([row], context))
+            if len(made) != 1:
+                raise ValueError(f"process_many() returned {len(made)} results for 1 row")
+            return made[0]
+
+        return one
+
+    def _many(self) -> Callable[[Sequence[Row], NodeContext], Sequence[Any]] | None:
+        return getattr(self.plugin, "process_many", None) if self.ref.kind == Kind.TRANSFORM else None
+
+    def _first_attempts(self, tokens: Sequence[int], rows: Sequence[Row]) -> list[Any]:
         self.context.attempt = 0
-        many = getattr(call, "many", None)
-        if many is not None:
-            at_once = self._all_at_once(many, rows)
+        if self._many() is not None:
+            at_once = self._all_at_once(rows)
             if at_once is not None:
                 return at_once
         values: list[Any] = []
         while (done := len(values)) < len(rows):
-            part = self._call_until_one_hangs(call, tokens[done:], rows[done:])
-            values += part
+            values += self._call_until_one_hangs(tokens[done:], rows[done:])
             if len(values) < len(rows):
                 values.append(Raised(TimedOut(self.policy.timeout_s or 0)))
-                call = self._replace_instance(call)
+                self.hung()
         return values
 
-    def _call_until_one_hangs(self, call: Call, tokens: Sequence[int], rows: Sequence[Row]) -> list[Any]:
+    def _call_until_one_hangs(self, tokens: Sequence[int], rows: Sequence[Row]) -> list[Any]:
         """The values of all rows, or of those before the one whose call gives no answer."""
         values: list[Any] = []
-        context = self.context
+        ahead = list(rows)
+        call, context = self.current()
 
         def job() -> None:
-            call_in_turn(call, tokens, rows, context, values)
+            call_in_turn(call, tokens, ahead, context, values)
 
-        ended = self._around.watch.run(job, self.policy.timeout_s, lambda: len(values))
-        return values if ended else values[: len(rows) - 1]
+        if self._around.watch.run(job, self.policy.timeout_s, lambda: len(values)):
+            return values
+        ahead.clear()
+        return values[: len(rows) - 1]
 
-    def _all_at_once(self, many: Any, rows: Sequence[Row]) -> list[Any] | None:
+    def _all_at_once(self, rows: Sequence[Row]) -> list[Any] | None:
         """The results of a vectorised call, or None when it did not give one result a row."""
-        result: list[Any] = []
-        try:
-            ended = self._around.watch.run(
-                lambda: result.append(list(many(rows, self.context))), self.policy.timeout_s, lambda: 0
-            )
-        except BaseException:  # noqa: BLE001 - the rows at fault are found one by one
-            return None
-        if not ended:
-            self._replace_instance(many)
-            return [Raised(TimedOut(self.policy.timeout_s or 0))] * len(rows)
-        return result[0] if len(result[0]) == len(rows) else None
+        context = self.context
+        made = self.outcome(lambda plugin: list(plugin.process_many(rows, context)))
+        if isinstance(made, Raised) and isinstance(made.error, TimedOut):
+            self._replace_instance()
+            return [made] * len(rows)
+        # Whatever it raised: the rows at fault are found one by one.
+        return made if isinstance(made, list) and len(made) == len(rows) else None
 
-    def _replace_instance(self, call: Any) -> Any:
-        """The hung call keeps its instance, its context and its thread; the work goes on with new ones.
+    def hung(self) -> None:
+        """A call of this plugin gives no answer; unless calls may overlap, its instance is left to it.
 
         Raises PluginFailed for an aggregation, whose instance is its batch.
         """
         self.left_behind()
         if self.ref.kind == Kind.AGGREGATION:
             raise PluginFailed(self.name, self.ref.name, "accept", str(TimedOut(self.policy.timeout_s or 0)))
-        self.plugin = self.ref.build()
-        visit, log = self.context.visit, self.context.log
-        self.context = self._new_context()
-        self.context.visit = visit
-        self.context.log = CallLog(list(log.calls), dict(log.bodies))
+        if self.policy.concurrency == 1:
+            self._replace_instance()
+
+    def _replace_instance(self) -> None:
+        """The hung call keeps its instance, its context and its thread; the work goes on with new ones."""
+        self._replaced.append(self.plugin)
+        self.plugin = self._build()
+        old, self.context = self.context, self._new_context()
+        self.context.visit = old.visit
+        # What was called so far counts, what the hung call may still come to does not.
+        self.context.log, old.log = old.log, CallLog()
         self.start()
-        many = getattr(self.plugin, "process_many", None)
-        return self._call_of(self.plugin) if many is None else self._through_many(many)
 
     def left_behind(self) -> None:
         """A thread hangs in a call of this plugin."""
@@ -275,22 +318,19 @@ class PluginNode:
         return [index] if (error.retryable or timed_out) and self.policy.retry.attempts > 1 else []
 
     def _try_again(
-        self, call: Any, results: Results, again: list[int], tokens: Sequence[int], rows: Sequence[Row]
+        self, results: Results, again: list[int], tokens: Sequence[int], rows: Sequence[Row]
     ) -> None:
-        future = self._begin(call, [tokens[n] for n in again], [rows[n] for n in again], first=1)
-        more = self._settle(future)
+        more = self._settle([tokens[n] for n in again], [rows[n] for n in again], first=1)
         results.attempts += more.attempts
         results.attempts_of.update(more.attempts_of)
         for index, value in zip(again, more.values, strict=True):
             results.values[index] = value
 
-    def _begin(self, call: Any, tokens: Sequence[int], rows: Sequence[Row], first: int = 0) -> Any:
+    def _settle(self, tokens: Sequence[int], rows: Sequence[Row], first: int = 0) -> Results:
+        """Make attempts from number `first` on, keeping the run alive meanwhile."""
         if self._attempts is None:
             self._attempts = self._make_attempts()
-        return self._attempts.begin(call, tokens, rows, self.context, first)
-
-    def _settle(self, future: Any) -> Results:
-        """Wait for visits that are under way, keeping the run alive meanwhile."""
+        future = self._attempts.begin(tokens, rows, self.context.visit, first)
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
         while not self._around.clock.wait(done, 1.0):
@@ -299,7 +339,7 @@ class PluginNode:
         results = Results([visit.value for visit in visits])
         for visit in visits:
             results.attempts += visit.attempts
-            if visit.attempt and not isinstance(visit.value, Failure):
+            if visit.attempt and not isinstance(visit.value, Failure | Cancelled):
                 results.attempts_of[visit.token] = visit.attempt
         return results
 
@@ -313,7 +353,7 @@ class PluginNode:
             self._around,
             None if breaker is None else breaker_for(self._target(), breaker),
             None if limit is None else limiter_for(limit),
-            self.left_behind,
+            self,
         )
 
     def _target(self) -> str:

@@ -12,6 +12,7 @@ While one chunk is being made durable the next one may be worked on; no sink is 
 """
 
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -90,6 +91,7 @@ class Runner:
         self._scheduler = Scheduler(graph)
         self._inflight = InFlight()
         self._payloads: list[Payloads] = []
+        self._notes: deque[Noted] = deque()
         facts = RunFacts(run_id, graph.settings.seed, clock, self._redactor)
         self._around = Surroundings(facts, self._stop, self._stay_alive, self._note)
         self._assembly: Assembly | None = None
@@ -229,18 +231,19 @@ class Runner:
     def _take_in(self, read: Read) -> None:
         if read.rows:
             self._opened_us = self._clock.time_us()
-            self._position = read.position
             state = self._scheduler.state
             self._scheduler.read(self.assembly.source.admit(read.rows, state.next_row, state.next_token))
+            # Not before the rows are in, or else a run that goes on from there would leave them out.
+            self._position = read.position
         if read.ended:
             self._scheduler.end_source()
 
     def _source_failed(self, error: BaseException) -> BaseException:
-        if isinstance(error, FrameError):
+        cause = self._redactor.cause(error)
+        if isinstance(error, FrameError) and cause is error:
             return error
-        why = self._redactor.text(f"{type(error).__name__}: {error}")
-        failed = SourceError(self._graph.source.name, why)
-        failed.__cause__ = error
+        failed = SourceError(self._graph.source.name, self._redactor.told(error))
+        failed.__cause__ = cause
         return failed
 
     def _work(self) -> None:
@@ -254,6 +257,8 @@ class Runner:
             self._inflight.follow(events)
             if self._graph.settings.abort_on_error:
                 self._abort_if_unhandled(events)
+            if answer.cancelled:
+                break
 
     def _next_work(self) -> Work | None:
         """What is to be done now, after what needed nobody's work has been taken note of."""
@@ -307,6 +312,8 @@ class Runner:
             self._deliveries.append(Delivery(intent, rows, forms))
 
     def _commit(self) -> None:
+        self._settle()
+        self._take_in_beside()
         events = self._scheduler.take_events()
         if not events and not self._payloads:
             return
@@ -316,7 +323,6 @@ class Runner:
         self._payloads.clear()
         self._position = None
         deliveries, self._deliveries = self._deliveries, []
-        self._settle()
         self._writer.hand_over(chunk, deliveries)
 
     def _settle(self) -> None:
@@ -342,7 +348,20 @@ class Runner:
     # --- Beside the rows ------------------------------------------------------------------------
 
     def _note(self, event: Noted) -> None:
-        self._scheduler.record(event)
+        """Any thread may note something; it is on record with the next commit."""
+        self._notes.append(event)
+
+    def _take_in_beside(self) -> None:
+        """Notes, and calls that plugins made outside of visits, become events of the chunk in hand."""
+        while self._notes:
+            self._scheduler.record(self._notes.popleft())
+        if self._assembly is None:
+            return
+        for node, log in self._assembly.take_calls():
+            for called in log.calls:
+                self._scheduler.record(called)
+            bodies = list(log.bodies), list(log.bodies.values())
+            self._payloads.append(Payloads(PayloadKind.CALLS, node, *bodies))
 
     def _stay_alive(self) -> None:
         now_us = self._clock.time_us()

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from frame.engine.recorder import Listener, Recorder
 from frame.engine.workers import Workers, run_here
+from frame.errors import AuditError
 from frame.events import Chunk, SinkConfirmed, SinkIntended
 from frame.rows import Row
 
@@ -74,7 +75,13 @@ class Writer:
             workers.close()
 
     def _write(self, chunk: Chunk, deliveries: Sequence[Delivery]) -> Written:
-        self._recorder.commit(chunk)
+        try:
+            self._recorder.commit(chunk)
+        except AuditError:
+            raise
+        except Exception as reason:
+            # Whatever it is: with a gap the record could not be trusted.
+            raise AuditError(f"chunk {chunk.number}", f"{type(reason).__name__}: {reason}") from reason
         for listener in self._listeners:
             listener.committed(chunk)
         under_way = [(delivery, self._begin(delivery)) for delivery in deliveries]

@@ -56,7 +56,10 @@ def settle(state: RunState, work: Work, answer: Answer, now_us: int) -> Iterator
             yield from _flushed(state, work, answer)
         case Flush(), FlushFailed():
             yield from answer.flush_attempts
-            yield BatchFailed(work.node, work.batch, work.trigger, work.members, answer.error, answer.clause)
+            if not answer.cancelled:
+                yield BatchFailed(
+                    work.node, work.batch, work.trigger, work.members, answer.error, answer.clause
+                )
         case Merge(), MergeDone():
             yield from _joined(state, work, answer)
         case _:

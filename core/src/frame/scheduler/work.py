@@ -107,6 +107,7 @@ class Tally:
     """What every answer says besides: when it was worked on, and the attempts that did not succeed.
 
     `attempts_of`: tokens that succeeded after the first attempt, with the number of the attempt that did.
+    `cancelled`: some of the tokens stand in no part of the answer and stay where they are, as the run is to stop.
     """
 
     started_us: int = 0
@@ -115,6 +116,7 @@ class Tally:
     attempts: list[AttemptFailed] = field(default_factory=list)
     attempts_of: dict[int, int] = field(default_factory=dict)
     calls: list[Called] = field(default_factory=list)
+    cancelled: bool = False
 
 
 @dataclass(slots=True)
@@ -157,7 +159,7 @@ class Flushed(Tally):
 
 @dataclass(slots=True)
 class FlushFailed(Tally):
-    """No attempt to flush the batch succeeded."""
+    """No attempt to flush the batch succeeded. Cancelled: the batch stays open, as another attempt might."""
 
     error: ErrorInfo = field(kw_only=True)
     clause: int | None = None

@@ -1,18 +1,22 @@
 """Aggregations: rows go in one after the other, and come out together."""
 
 import dataclasses
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from frame.canonical import canonical_rows, digests
 from frame.engine.calls import TimedOut
+from frame.engine.delays import delay_s
 from frame.engine.executors.base import Executor, fail, uncanonical, wrong_result
 from frame.engine.failures import Failure, Raised, error_of
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Surroundings
 from frame.engine.spool import Spool
-from frame.errors import NotCanonical, PluginFailed
+from frame.engine.typecheck import TypeCheck
+from frame.errors import NotCanonical
 from frame.events import (
+    AttemptFailed,
     BatchAttemptFailed,
     BatchFailed,
     BatchFlushed,
@@ -39,12 +43,13 @@ class AggregationExecutor(Executor):
         self,
         node: AggregationNode,
         plugin: PluginNode,
+        check_types: TypeCheck,
         around: Surroundings,
         inflight: InFlight,
         payloads: list[Payloads],
     ) -> None:
         super().__init__(around, inflight, payloads)
-        self._node, self._plugin = node, plugin
+        self._node, self._plugin, self._check_types = node, plugin, check_types
         self._members = Spool() if self._needs_members() else None
         self._outputs: tuple[list[Row], list[bytes]] = [], []
 
@@ -65,23 +70,35 @@ class AggregationExecutor(Executor):
         answer = Accepted(
             started_us=started_us, duration_us=self.around.clock.time_us() - started_us, tokens=work.tokens
         )
-        if results.attempts:
+        if not all(value is None for value in results.values):
             visit_of = _visit_numbers(work)
             answer.attempts = [
                 dataclasses.replace(attempt, visit=visit_of[attempt.token]) for attempt in results.attempts
             ]
-            answer.tokens = self._without_failed(work, rows, results.values, answer)
+            answer.tokens = self._without_failed(work, rows, results.values, visit_of, answer)
         if self._members is not None:
             self._members.add(answer.tokens, self.inflight.forms_of(answer.tokens))
         return answer
 
     def _without_failed(
-        self, work: Accept, rows: Sequence[Row], values: Sequence[Any], answer: Accepted
+        self,
+        work: Accept,
+        rows: Sequence[Row],
+        values: Sequence[Any],
+        visit_of: Mapping[int, int],
+        answer: Accepted,
     ) -> list[int]:
         accepted = []
         for token, row, value in zip(work.tokens, rows, values, strict=True):
             if isinstance(value, Failure):
                 answer.failed.append(fail(self._node.on_error, token, value.info, row))
+            elif inspect.iscoroutine(value):
+                value.close()
+                error = wrong_result("accept()", value, "nothing (it cannot be `async`)")
+                place = work.node, visit_of[token], token, 0
+                when = answer.started_us, answer.duration_us
+                answer.attempts.append(AttemptFailed(*place, VisitStatus.FAILED, error, *when))
+                answer.failed.append(fail(self._node.on_error, token, error, row))
             else:
                 accepted.append(token)
         return accepted
@@ -92,7 +109,7 @@ class AggregationExecutor(Executor):
         first_us = started_us = self.around.clock.time_us()
         failed: list[BatchAttemptFailed] = []
         retry = self._node.policy.retry
-        for attempt in range(retry.attempts):
+        while True:
             started_us = self.around.clock.time_us()
             outcome = self._flush_once(work)
             duration_us = self.around.clock.time_us() - started_us
@@ -103,42 +120,58 @@ class AggregationExecutor(Executor):
                     duration_us=duration_us,
                     outputs=0 if self._node.mode is BatchMode.PASSTHROUGH else len(outcome[0]),
                     digests=digests(outcome[1]),
-                    attempt=attempt,
+                    attempt=len(failed),
                     flush_attempts=failed,
                 )
+            status = VisitStatus.TIMED_OUT if outcome.type == TimedOut.__name__ else VisitStatus.FAILED
             failed.append(
                 BatchAttemptFailed(
-                    work.node, work.batch, attempt, VisitStatus.FAILED, outcome, started_us, duration_us
+                    work.node, work.batch, len(failed), status, outcome, started_us, duration_us
                 )
             )
-            if not outcome.retryable or attempt + 1 == retry.attempts:
-                break
-            wait_s = min(retry.max_wait_s, retry.wait_s * 2**attempt)
-            self.around.clock.wait(self.around.stop, wait_s)
+            if not outcome.retryable or len(failed) >= retry.attempts:
+                return self._flush_failed(failed, first_us)
+            if self.around.clock.wait(self.around.stop, delay_s(retry, len(failed))):
+                return self._flush_failed(failed, first_us, cancelled=True)
+
+    def _flush_failed(
+        self, failed: list[BatchAttemptFailed], first_us: int, *, cancelled: bool = False
+    ) -> FlushFailed:
         error = dataclasses.replace(failed[-1].error, attempts=len(failed))
-        clause = fail(self._node.on_error, 0, error, {}).clause
-        duration_us = self.around.clock.time_us() - first_us
+        if len(failed) > 1 and error.retryable:
+            message = f"{len(failed)} attempts, the last one failed with {error.type}: {error.message}"
+            error = dataclasses.replace(error, type="RetriesExhausted", message=message)
+        if not cancelled:
+            # What the old instance has been given must not come out with the next batch.
+            self._plugin.start_anew(hangs=failed[-1].status is VisitStatus.TIMED_OUT)
         return FlushFailed(
-            started_us=first_us, duration_us=duration_us, error=error, clause=clause, flush_attempts=failed
+            started_us=first_us,
+            duration_us=self.around.clock.time_us() - first_us,
+            error=error,
+            clause=fail(self._node.on_error, 0, error, {}).clause,
+            flush_attempts=failed,
+            cancelled=cancelled,
         )
 
     def _flush_once(self, work: Flush) -> tuple[list[Row], list[bytes]] | ErrorInfo:
         """The rows of one attempt to flush, or why there are none."""
         redactor = self.around.facts.redactor
-        try:
-            made = self._plugin.call_once(lambda plugin: list(plugin.flush()))
-        except TimedOut as error:
-            raise PluginFailed(self._node.name, self._plugin.ref.name, "flush", str(error)) from error
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
-            return error_of(Raised(error), redactor)
+        made = self._plugin.outcome(lambda plugin: list(plugin.flush()))
+        if isinstance(made, Raised):
+            return error_of(made, redactor)
         wrong = self._wrong_output(work, made)
         if wrong is not None:
             return wrong
         try:
             rows = freeze_all(made)
+            wrong_type = self._check_types(rows)
+            if wrong_type is not None:
+                return error_of(Raised(wrong_type), redactor)
             return rows, canonical_rows(rows)
         except NotCanonical as error:
             return uncanonical(error)
+        except Exception as error:  # noqa: BLE001 - to read what a plugin made may run its code
+            return error_of(Raised(error), redactor)
 
     def _wrong_output(self, work: Flush, made: Sequence[Any]) -> ErrorInfo | None:
         for value in made:
@@ -173,6 +206,10 @@ class AggregationExecutor(Executor):
             # Kept whatever the plugin's determinism: to make them again would take every member.
             self.payloads.append(Payloads(PayloadKind.OUTPUTS, event.node, tokens, forms))
         self._new_members()
+
+    def close(self) -> None:
+        if self._members is not None:
+            self._members.close()
 
     def _new_members(self) -> None:
         if self._members is not None:

@@ -26,6 +26,9 @@ class Executor:
     def adopt(self, events: Sequence[Event]) -> None:
         """The answer has come to `events`: tokens that were made by them get their rows."""
 
+    def close(self) -> None:
+        """Let go of what is held beside the plugin."""
+
 
 def clause_for(clauses: Sequence[ErrorClause], error: ErrorInfo, row: Mapping[str, Any]) -> int | None:
     """The first clause that catches `error`; a condition that cannot be evaluated catches nothing."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from frame.canonical import canonical
 from frame.engine.executors.base import Executor, fail, late_failure, uncanonical, wrong_result
-from frame.engine.failures import Failure, Raised, error_of
+from frame.engine.failures import Cancelled, Failure, Raised, error_of
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Results, Surroundings
 from frame.errors import ExpressionError, NotCanonical
@@ -87,12 +87,17 @@ class GateExecutor(Executor):
         labels: list[str] = []
         reasons: dict[int, bytes] = {}
         for token, row, value in zip(work.tokens, rows, values, strict=True):
+            if isinstance(value, Cancelled):
+                answer.cancelled = True
+                continue
             label = self._known(_label(value))
             if isinstance(value, Route) and value.reason:
                 try:
-                    reasons[token] = canonical(value.reason)
+                    reasons[token] = canonical(self.around.facts.redactor.data(value.reason))
                 except NotCanonical as error:
                     label = uncanonical(error)
+                except Exception as error:  # noqa: BLE001 - to read what a plugin made may run its code
+                    label = error_of(Raised(error), self.around.facts.redactor)
             if isinstance(label, ErrorInfo):
                 self._fail(work, token, row, value, label, answer)
             else:
@@ -135,11 +140,11 @@ def _label(value: Any) -> str | ErrorInfo:
     """The label that a gate's answer stands for."""
     match value:
         case str():
-            return value
+            return str.__str__(value)
         case bool():
             return _TRUTH[value]
         case Route(label=str() as label):
-            return label
+            return str.__str__(label)
         case Failure():
             return value.info
     return wrong_result("the gate", value, MAY_RETURN)

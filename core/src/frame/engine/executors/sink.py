@@ -4,13 +4,15 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tenacity import RetryError, Retrying, retry_if_not_exception_type, stop_after_attempt
-from tenacity.wait import wait_exponential
+from tenacity import Retrying, retry_if_result, stop_after_attempt, stop_any, stop_when_event_set
 
-from frame.canonical import canonical_rows
+from frame.canonical import canonical, canonical_rows
+from frame.engine.calls import TimedOut
+from frame.engine.delays import delay_s
+from frame.engine.failures import Raised
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Surroundings
-from frame.errors import ConfigError, SinkError
+from frame.errors import ConfigError, NotCanonical, SinkError
 from frame.events import ArtifactMade, Path, SinkConfirmed, SinkIntended
 from frame.graph.model import Graph, SinkNode
 from frame.plugin.results import Artifact, Rejected
@@ -89,19 +91,20 @@ class SinkExecutor:
         started_us = self._around.clock.time_us()
         retry = self._node.policy.retry
         retrying = Retrying(
-            stop=stop_after_attempt(retry.attempts),
-            wait=wait_exponential(multiplier=retry.wait_s, max=retry.max_wait_s),
-            retry=retry_if_not_exception_type((SinkError, ConfigError)),
+            stop=stop_any(stop_after_attempt(retry.attempts), stop_when_event_set(self._around.stop)),
+            wait=lambda state: delay_s(retry, state.attempt_number),
+            retry=retry_if_result(_may_be_repeated),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
             sleep=self._sleep,
         )
+        outcome = retrying(self._plugin.outcome, lambda plugin: _write(plugin, rows, intent.key))
+        if isinstance(outcome, Raised):
+            raise self._failed(outcome.error) from self._around.facts.redactor.cause(outcome.error)
+        rejected, position = outcome
         try:
-            rejected, position = retrying(
-                self._plugin.call_once, lambda plugin: _write(plugin, rows, intent.key)
-            )
             _check(rejected, len(rows))
-        except RetryError as error:
-            raise self._failed(error.last_attempt.exception()) from error
-        except Exception as error:
+            canonical(position)
+        except (ValueError, NotCanonical) as error:
             raise self._failed(error) from error
         duration_us = self._around.clock.time_us() - started_us
         refused = tuple(self._refused(intent, rejection) for rejection in rejected)
@@ -118,20 +121,19 @@ class SinkExecutor:
         again = paths[rejection.index] is Path.SINK_REJECTED
         return token, reason, None if again else self._node.on_error
 
-    def _failed(self, error: BaseException | None) -> SinkError:
+    def _failed(self, error: BaseException) -> SinkError:
+        redactor = self._around.facts.redactor
         if isinstance(error, SinkError):
-            return error
-        why = self._around.facts.redactor.text(f"{type(error).__name__}: {error}")
-        return SinkError(self._node.name, why)
+            return SinkError(error.node, redactor.text(error.why))
+        return SinkError(self._node.name, redactor.told(error))
 
     def publish(self) -> ArtifactMade | None:
         """Let the sink bring out what it has made."""
         artifact: Artifact | None = self._plugin.finish()
         if artifact is None:
             return None
-        return ArtifactMade(
-            self._node.number, artifact.uri, artifact.size_bytes, artifact.sha256, artifact.rows
-        )
+        uri = self._around.facts.redactor.text(artifact.uri)
+        return ArtifactMade(self._node.number, uri, artifact.size_bytes, artifact.sha256, artifact.rows)
 
 
 def _check(rejected: Sequence[Any], count: int) -> None:
@@ -142,6 +144,12 @@ def _check(rejected: Sequence[Any], count: int) -> None:
     wrong = [index for index in indexes if type(index) is not int or not 0 <= index < count]
     if wrong:
         raise ValueError(f"write() refused row {wrong[0]!r} of {count} (they count from 0)")
+
+
+def _may_be_repeated(outcome: object) -> bool:
+    """Whether a write failed in a way that another attempt may mend; one that hangs still holds the sink."""
+    lasting = SinkError | ConfigError | TimedOut
+    return isinstance(outcome, Raised) and not isinstance(outcome.error, lasting)
 
 
 def _write(plugin: Any, rows: Sequence[Row], key: str) -> tuple[Sequence[Rejected], Any]:

@@ -1,14 +1,15 @@
 """Transforms: one row in, one result out."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import is_
 from typing import Any
 
 from frame.canonical import canonical_rows, digests
 from frame.engine.executors.base import Executor, as_row, fail, late_failure, uncanonical, wrong_result
-from frame.engine.failures import Failure
+from frame.engine.failures import Cancelled, Failure, Raised, error_of
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Results, Surroundings
+from frame.engine.typecheck import TypeCheck
 from frame.errors import NotCanonical, WrongType
 from frame.events import ErrorInfo, Event, Expanded, PayloadKind, Payloads
 from frame.graph.model import TransformNode
@@ -19,9 +20,6 @@ from frame.scheduler.work import Process, Processed
 
 MAY_RETURN = "a row (a mapping), Expand, Drop or Fail"
 _ROWS: frozenset[object] = frozenset((dict, Row))
-
-TypeCheck = Callable[[Sequence[Row]], WrongType | None]
-"""The first row that does not have the types which its plugin declares, as an error; None if all have."""
 
 
 class TransformExecutor(Executor):
@@ -63,20 +61,18 @@ class TransformExecutor(Executor):
         self, work: Process, rows: Sequence[Row], results: Results, plain: Sequence[int], answer: Processed
     ) -> bool:
         """Take the results at `plain` as they are, if every one is a good row; the way of nearly all rows."""
-        if len(plain) == len(rows):
-            tokens, before, made = work.tokens, rows, freeze_all(results.values)
-        else:
-            tokens = [work.tokens[index] for index in plain]
-            before = [rows[index] for index in plain]
-            made = freeze_all([results.values[index] for index in plain])
-        if self._check_types(made) is not None:
-            return False
-        if len(plain) == len(rows) and all(map(is_, made, before)):
-            answer.done = tokens
-            return True
+        everything = len(plain) == len(rows)
+        tokens = work.tokens if everything else [work.tokens[index] for index in plain]
+        before = rows if everything else [rows[index] for index in plain]
         try:
+            made = freeze_all(results.values if everything else [results.values[index] for index in plain])
+            if self._check_types(made) is not None:
+                return False
+            if everything and all(map(is_, made, before)):
+                answer.done = tokens
+                return True
             forms = canonical_rows(made)
-        except NotCanonical:
+        except (NotCanonical, RecursionError):
             return False
         self.inflight.put(tokens, made, forms)
         answer.done, answer.digests = tokens, digests(forms)
@@ -91,12 +87,17 @@ class TransformExecutor(Executor):
         for index, (token, row, value) in enumerate(zip(work.tokens, rows, results.values, strict=True)):
             if index in done:
                 continue
+            if isinstance(value, Cancelled):
+                answer.cancelled = True
+                continue
             try:
                 outcome = self._read(token, value, answer)
             except NotCanonical as error:
                 outcome = uncanonical(error)
             except WrongType as error:
-                outcome = ErrorInfo("WrongType", str(error))
+                outcome = ErrorInfo("WrongType", f"node {self._node.name!r}: {error}")
+            except Exception as error:  # noqa: BLE001 - to read what a plugin made may run its code
+                outcome = error_of(Raised(error), self.around.facts.redactor)
             if isinstance(outcome, ErrorInfo):
                 self._fail(work, token, row, value, outcome, answer)
             elif outcome is not None:
