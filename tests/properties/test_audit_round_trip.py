@@ -162,6 +162,7 @@ any_event = st.one_of(
     rows_read(),
     st.builds(ev.RowInvalid, numbers, numbers, sha, errors, st.none() | nodes, texts),
     st.builds(ev.SourceEnded, numbers),
+    st.builds(ev.VisitsBegun, nodes, small, tokens, times),
     visited(),
     st.builds(
         ev.AttemptFailed, token=numbers, status=st.sampled_from(ev.VisitStatus), error=errors, **attempt

@@ -44,6 +44,7 @@ from frame.events import (
     TriggerKind,
     Visited,
     Visits,
+    VisitsBegun,
     VisitStatus,
     Waiting,
 )
@@ -118,6 +119,11 @@ def _row_invalid(parts: Sequence[Stored], facts: Facts) -> Event:
 
 def _source_ended(parts: Sequence[Stored], facts: Facts) -> Event:
     return SourceEnded(rows=parts[0].members)
+
+
+def _visits_begun(parts: Sequence[Stored], facts: Facts) -> Event:
+    part = parts[0]
+    return VisitsBegun(part.node, part.visit, _tokens(parts), part.started_us)
 
 
 def _visited(parts: Sequence[Stored], facts: Facts) -> Event:
@@ -235,6 +241,7 @@ _DECODERS: dict[str, Callable[[Sequence[Stored], Facts], Event]] = {
     "rows_read": _rows_read,
     "row_invalid": _row_invalid,
     "source_ended": _source_ended,
+    "visits_begun": _visits_begun,
     "visited": _visited,
     "attempt_failed": _attempt_failed,
     "failed": _failed,

@@ -40,6 +40,7 @@ from frame.events import (
     Tokens,
     Visited,
     Visits,
+    VisitsBegun,
     VisitStatus,
     Waiting,
 )
@@ -215,6 +216,13 @@ def _row_invalid(to: Encoder, at: int, event: RowInvalid) -> None:
 
 def _source_ended(to: Encoder, at: int, event: SourceEnded) -> None:
     to.segment(at, "source_ended", members=event.rows)
+
+
+def _visits_begun(to: Encoder, at: int, event: VisitsBegun) -> None:
+    # No status: the event that ends the visit has it. A visit that only this one speaks of is in doubt.
+    columns: Columns = {"node": event.node, "visit": event.visit, "started_us": event.at_us}
+    for part, piece in _parts(len(event.tokens)):
+        to.segment(at, "visits_begun", event.tokens[piece], part, **columns)
 
 
 def _visited(to: Encoder, at: int, event: Visited) -> None:
@@ -415,6 +423,7 @@ _ENCODERS: dict[type, Callable[[Encoder, int, Any], None]] = {
     RowsRead: _rows_read,
     RowInvalid: _row_invalid,
     SourceEnded: _source_ended,
+    VisitsBegun: _visits_begun,
     Visited: _visited,
     AttemptFailed: _attempt_failed,
     Failed: _failed,
