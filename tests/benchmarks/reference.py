@@ -4,9 +4,11 @@ The record is a SQLite file with every visit of every row and the payloads.
 """
 
 import csv
+import os
 import random
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -82,7 +84,7 @@ class Reference:
     def framed(self, environ: dict[str, str] | None = None) -> Command:
         """The pipeline run by frame."""
         argv = [*frame("run"), "--quiet", self.folder / "pipeline.yaml"]
-        return Command(argv, {"PYTHONPATH": str(plugin_folder()), **(environ or {})}, self.clear)
+        return Command(argv, with_plugin(environ or {}), self.clear)
 
     def bare(self) -> Command:
         """The same by hand, without any record."""
@@ -100,6 +102,13 @@ class Reference:
 def frame(*arguments: str) -> list[str | Path]:
     """The `frame` of the environment that the benchmarks run in, as somebody would type it."""
     return [Path(sys.executable).with_name("frame"), *arguments]
+
+
+def with_plugin(environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ`, in which the reference plugin is installed."""
+    already = os.environ.get("PYTHONPATH")
+    folder = str(plugin_folder())
+    return {"PYTHONPATH": f"{folder}{os.pathsep}{already}" if already else folder, **environ}
 
 
 def plugin_folder() -> Path:

@@ -4,7 +4,7 @@ import sys
 
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.processes import PROGRAMS, Command, Compared, interleave
-from tests.benchmarks.reference import QUICK_ROWS, ROWS, Reference, plugin_folder
+from tests.benchmarks.reference import QUICK_ROWS, ROWS, Reference, with_plugin
 
 OFF_BAR = 1.01
 ON_BAR = 1.05
@@ -26,7 +26,7 @@ def measure(quick: bool = False) -> list[Figure]:
 def program(reference: Reference, which: str, environ: dict[str, str]) -> Command:
     """The reference pipeline, run in code; `which`: see programs/told.py."""
     argv = [sys.executable, PROGRAMS / "told.py", which, reference.folder / "pipeline.yaml"]
-    return Command(argv, {"PYTHONPATH": str(plugin_folder()), **environ}, reference.clear)
+    return Command(argv, with_plugin(environ), reference.clear)
 
 
 def figure(name: str, compared: Compared, bar: float) -> Figure:

@@ -3,11 +3,15 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.run import main, table
 
 
-def test_a_quick_benchmark_prints_a_table_and_writes_the_same_figures_as_JSON(capsys, tmp_path: Path) -> None:
+def test_a_quick_benchmark_prints_a_table_and_writes_the_same_figures_as_JSON(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     file = tmp_path / "figures.json"
 
     code = main(["--quick", "--only", "reference", "--json", str(file)])
