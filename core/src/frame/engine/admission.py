@@ -1,12 +1,23 @@
 """Source rows against their schema: the one place where values are coerced (BEHAVIOUR §6).
 
 Sources of text (CSV) have every value read as its field's type; sources of typed values (JSON, Parquet) must give
-the right type, and only what JSON cannot write (dates, decimals, UUIDs, bytes) is read from text.
+the right type, and only what JSON cannot write (dates, decimals, UUIDs, bytes) is read from text. Blanks around a
+value do not count, but in a str. What is read as what:
+
+    int         digits with a sign or none: 12, -7, 007; not 1_000, 1.0, 1e3
+    float       a finite decimal number: 1.5, .5, 1e5; not 1_000.5, nan, inf, 1e400
+    decimal     the same, exactly
+    bool        true/false, t/f, yes/no, y/n, on/off, 1/0, in any case
+    datetime    RFC 3339 with its offset, kept in UTC; never a number, never without an offset
+    date, time, duration    ISO 8601, a duration also as 01:30:00; never a number
+    list, object            JSON (in text)
+
+A field that is declared has to be there; `?` lets it be null, not missing.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -19,11 +30,13 @@ from pydantic import (
     AwareDatetime,
     ConfigDict,
     FiniteFloat,
+    GetCoreSchemaHandler,
     Json,
     Strict,
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypedDict
 
 from frame.errors import SourceError
@@ -32,26 +45,96 @@ from frame.plugin.schema import ANY, FieldType
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside of the years 1 to 9999 in UTC") from None
 
 
-_COERCED: dict[str, Any] = {
-    "decimal": Decimal,
-    "datetime": Annotated[AwareDatetime, AfterValidator(_in_utc)],
-    "date": date,
-    "time": time,
-    "duration": timedelta,
-    "uuid": UUID,
-    "bytes": bytes,
-    "any": Any,
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A type that is read from text of one shape only, and otherwise has to be a `native` value already.
+
+    Pydantic by itself would also take a number, as a count of seconds or days.
+    """
+
+    native: Any
+    pattern: str
+    says: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        value = handler(source)
+        text = core_schema.chain_schema([core_schema.str_schema(pattern=self.pattern), value])
+        native = core_schema.chain_schema([core_schema.is_instance_schema(self.native), value])
+        return core_schema.union_schema(
+            [text, native],
+            mode="left_to_right",
+            custom_error_type="written",
+            custom_error_message=f"should be {self.says}",
+        )
+
+
+_DAY = r"\d{4}-\d{2}-\d{2}"
+_TIME = r"\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?"
+_WRITTEN: dict[str, Any] = {
+    "datetime": Annotated[
+        AwareDatetime,
+        AfterValidator(_in_utc),
+        _Written(
+            datetime,
+            rf"^\s*{_DAY}[Tt ]{_TIME}\s?([Zz]|[+-]\d\d:?\d\d)\s*$",
+            "a datetime with its time zone, as in 2013-01-31T05:00:00Z",
+        ),
+    ],
+    "date": Annotated[date, Strict(False), _Written(date, rf"^\s*{_DAY}\s*$", "a date, as in 2013-01-31")],
+    "time": Annotated[time, _Written(time, rf"^\s*{_TIME}\s*$", "a time of day, as in 05:00:00")],
+    "duration": Annotated[
+        timedelta,
+        _Written(timedelta, r"^\s*-?(P|\d+( days?,?)? ?\d*:)", "a duration, as in PT1H30M or 01:30:00"),
+    ],
+    "uuid": Annotated[
+        UUID,
+        _Written(
+            UUID,
+            r"^\s*[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}\s*$",
+            "a UUID, as in 0b4b3f4e-2f0c-4f0e-9d2a-6f1f5c1c2a3b",
+        ),
+    ],
 }
-_FROM_TEXT: dict[str, Any] = {**_COERCED, "str": str, "int": int, "float": FiniteFloat, "bool": bool}
+_COERCED: dict[str, Any] = {**_WRITTEN, "bytes": bytes, "any": Any}
+_FROM_TEXT: dict[str, Any] = {
+    **_COERCED,
+    "str": str,
+    "int": int,
+    "float": FiniteFloat,
+    "bool": bool,
+    "decimal": Decimal,
+}
 _TYPED: dict[str, Any] = {
     **_COERCED,
     "str": Annotated[str, Strict()],
     "int": Annotated[int, Strict()],
     "float": Annotated[FiniteFloat, Strict()],
     "bool": Annotated[bool, Strict()],
+    "decimal": Annotated[
+        Decimal,
+        _Written(
+            (Decimal, int, float), r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$", "a decimal, as in 12.50"
+        ),
+    ],
+}
+
+# What pydantic reads in the text of a number beyond what it should be: "1_000" as 1000, "1.0" as an int, and
+# decimals in other digits than 0 to 9. To look at all values of a field at once takes some 30 ns a value.
+_STRANGE: dict[str, Callable[[str], bool]] = {
+    "int": lambda text: "_" in text or "." in text,
+    "float": lambda text: "_" in text,
+    "decimal": lambda text: "_" in text or not text.isascii(),
+}
+_PLAIN = {
+    "int": "an integer in plain digits, as in 1000",
+    "float": "a number in plain digits, as in 1000.5",
+    "decimal": "a decimal in plain digits, as in 12.50",
 }
 
 
@@ -92,6 +175,7 @@ class Admission:
         self._adapter: TypeAdapter[list[dict[str, Any]]] | None = None
         self.observed: dict[str, str] | None = None
         self.originals: dict[str, str] = {}
+        self._numbers: dict[str, str] = {}
 
     def admit(self, rows: Sequence[Mapping[str, Any]]) -> Admitted:
         """The rows as their schema has them. Raises SourceError when field names collide."""
@@ -101,30 +185,50 @@ class Admission:
             rows = self._normalized(rows)
         if self._adapter is None:
             self._adapter = self._build(rows)
+        wrong: dict[int, str] = {}
+        fit: list[Any] = []
         try:
-            return Admitted(list(self._adapter.validate_python(rows)), range(len(rows)))
+            fit = self._adapter.validate_python(rows)
         except ValidationError as error:
-            return self._without(rows, _faults(error))
-
-    def _without(self, rows: Sequence[Mapping[str, Any]], wrong: dict[int, str]) -> Admitted:
-        assert self._adapter is not None
+            wrong = _faults(error)
+        for name, kind in self._numbers.items():
+            self._find_strange(rows, name, kind, wrong)
+        if not wrong:
+            return Admitted(fit, range(len(rows)))
         indexes = [index for index in range(len(rows)) if index not in wrong]
-        fit = self._adapter.validate_python([rows[index] for index in indexes])
-        return Admitted(list(fit), indexes, wrong)
+        fit = list(self._adapter.validate_python([rows[index] for index in indexes]))
+        return Admitted(fit, indexes, wrong)
+
+    @staticmethod
+    def _find_strange(rows: Sequence[Mapping[str, Any]], name: str, kind: str, wrong: dict[int, str]) -> None:
+        """Add to `wrong` the rows whose text in field `name` is no plain number."""
+        values = [row.get(name) for row in rows]
+        is_strange = _STRANGE[kind]
+        if not is_strange("".join([value for value in values if type(value) is str])):
+            return
+        for index, value in enumerate(values):
+            if isinstance(value, str) and is_strange(value) and index not in wrong:
+                wrong[index] = f"field {name!r}: should be {_PLAIN[kind]}"
 
     def _build(self, rows: Sequence[Mapping[str, Any]]) -> TypeAdapter[list[dict[str, Any]]]:
         declared = dict(self._node.fields)
         if self._node.mode is SchemaMode.OBSERVED:
             declared = {**observe(rows, self._text), **declared}
             self.observed = {name: str(kind) for name, kind in declared.items()}
+        if self._text:
+            self._numbers = {name: kind.name for name, kind in declared.items() if kind.name in _STRANGE}
+        # A schema that was observed says what a field is if it is there, not that it has to be.
+        observed = self._node.mode is SchemaMode.OBSERVED
+        types: dict[str, Any] = {name: annotation(kind, self._text) for name, kind in declared.items()}
+        types = {name: NotRequired[kind] for name, kind in types.items()} if observed else types
         # The first row's order of fields is kept; what it has beyond the schema is admitted as it is.
         shape: dict[str, Any] = {}
         for name in rows[0]:
             if name in declared:
-                shape[name] = annotation(declared[name], self._text)
+                shape[name] = types[name]
             elif self._node.mode is not SchemaMode.FIXED and isinstance(name, str):
                 shape[name] = NotRequired[Any]
-        shape |= {name: annotation(kind, self._text) for name, kind in declared.items() if name not in shape}
+        shape |= {name: kind for name, kind in types.items() if name not in shape}
         make: Any = TypedDict  # its fields are known at run time only
         row = make("row", shape)
         row.__pydantic_config__ = ConfigDict(
@@ -157,7 +261,8 @@ def identifier(name: str) -> str:
     >>> identifier("Dep. Delay (min)"), identifier("2nd")
     ('dep_delay_min', '_2nd')
     """
-    text = re.sub(r"\W+", "_", unicodedata.normalize("NFC", name).lower()).strip("_")
+    lower = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).lower())
+    text = re.sub("_+", "_", "".join(sign if f"a{sign}".isidentifier() else "_" for sign in lower)).strip("_")
     return f"_{text}" if not text or text[0].isdigit() else text
 
 
@@ -166,8 +271,8 @@ def _faults(error: ValidationError) -> dict[int, str]:
     faults: dict[int, list[str]] = {}
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         index, *path = fault["loc"]
-        place = ".".join(str(part) for part in path)
-        faults.setdefault(int(index), []).append(f"field {place!r}: {_reason(fault)}")
+        place = f"field {'.'.join(map(str, path))!r}" if path else "the row"
+        faults.setdefault(int(index), []).append(f"{place}: {_reason(fault)}")
     return {index: "; ".join(texts) for index, texts in faults.items()}
 
 
@@ -177,8 +282,6 @@ def _reason(fault: Mapping[str, Any]) -> str:
             return "is missing"
         case "extra_forbidden":
             return "is not in the schema, which is fixed"
-        case "timezone_aware":
-            return "has no time zone"
         case _:
             text: str = fault["msg"]
             return text[0].lower() + text[1:]
@@ -186,6 +289,11 @@ def _reason(fault: Mapping[str, Any]) -> str:
 
 # --- Observed schemas ---------------------------------------------------------------------------
 
+# No leading zeros: "007" is a name.
+_NUMBER = {
+    "int": re.compile(r"[+-]?(0|[1-9][0-9]*)"),
+    "float": re.compile(r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"),
+}
 _GUESSES = ("int", "float", "bool", "datetime", "date")
 _PYTHON = {
     str: "str", int: "int", float: "float", bool: "bool", Decimal: "decimal", datetime: "datetime", date: "date",
@@ -219,7 +327,7 @@ def _all_are(kind: str, values: Sequence[str]) -> bool:
         return {value.lower() for value in values} <= {"true", "false"}
     if kind in ("datetime", "date") and not all(re.match(r"\d{4}-\d\d-\d\d", value) for value in values):
         return False
-    if kind == "int" and not all(re.fullmatch(r"[+-]?(0|[1-9]\d*)", value) for value in values):
+    if kind in _NUMBER and not all(_NUMBER[kind].fullmatch(value) for value in values):
         return False
     try:
         _adapter(_FROM_TEXT[kind]).validate_python(values)

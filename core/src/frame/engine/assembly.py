@@ -42,10 +42,12 @@ class Assembly:
         self._shared = around, inflight, payloads
         self._incoming = schemas(graph)
         self._plugins: list[PluginNode] = []
+        self._reading: list[SourceExecutor] = []
         self.executors: dict[int, Executor] = {}
         self.sinks: dict[int, SinkExecutor] = {}
         try:
             self.source = self._source(graph.source)
+            self._reading.append(self.source)
             for node in graph.nodes:
                 self._add(node)
         except BaseException:
@@ -129,6 +131,8 @@ class Assembly:
 
     def close(self) -> None:
         """Close every plugin, whatever happened to it."""
+        for reading in self._reading:
+            reading.close()
         for executor in self.executors.values():
             executor.close()
         for plugin in reversed(self._plugins):

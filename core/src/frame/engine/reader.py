@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
@@ -30,6 +31,10 @@ class Reader(Protocol):
         """The next chunk; empty if no row came until `until_us`, or if the run is to stop."""
         ...
 
+    def close(self) -> None:
+        """Read no further."""
+        ...
+
 
 def reader_for(
     source: Source, chunk_rows: int, max_latency_s: float, clock: Clock, stop: threading.Event
@@ -55,11 +60,19 @@ class DirectReader:
             # extend() keeps what the iterator gave before it raised
             chunk.rows.extend(islice(self._rows, self._chunk_rows))
             chunk.ended = len(chunk.rows) < self._chunk_rows
+        except KeyboardInterrupt:  # somebody's Ctrl-C: this is the thread of whoever runs the pipeline
+            raise
         except BaseException as error:  # noqa: BLE001 - a plugin may raise anything
             chunk.error = error
-        if chunk.rows:
-            chunk.position = self._source.position()
+        try:
+            chunk.position = self._source.position() if chunk.rows else None
+        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            # Rows whose end is not known cannot be taken in: a run that goes on would read them again.
+            return Read(error=error)
         return chunk
+
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 class WaitingReader:
@@ -78,6 +91,7 @@ class WaitingReader:
         self._first_us = 0
         self._filled = threading.Event()
         self._taken = threading.Event()
+        self._closed = False
         self._thread: threading.Thread | None = None
 
     def read(self, until_us: int | None) -> Read:
@@ -111,7 +125,9 @@ class WaitingReader:
     def _fill(self) -> None:
         try:
             for row in self._source.read():
-                self._add(row, self._source.position())
+                self._add(row, _as_it_stands(self._source.position()))
+                if self._closed:
+                    return
             self._end(lambda chunk: setattr(chunk, "ended", True))
         except BaseException as raised:  # noqa: BLE001 - a plugin may raise anything
             error = raised
@@ -122,8 +138,11 @@ class WaitingReader:
             with self._lock:
                 if len(self._chunk.rows) < self._chunk_rows:
                     break
-                self._taken.clear()
+                if not self._closed:
+                    self._taken.clear()
             self._taken.wait()
+            if self._closed:
+                return
         with self._lock:
             if not self._chunk.rows:
                 self._first_us = self._clock.time_us()
@@ -132,7 +151,18 @@ class WaitingReader:
             if len(self._chunk.rows) >= self._chunk_rows:
                 self._filled.set()
 
+    def close(self) -> None:
+        """Let the thread end at the row in hand. One that waits for a row goes on to wait."""
+        with self._lock:
+            self._closed = True
+            self._taken.set()
+
     def _end(self, mark: Callable[[Read], None]) -> None:
         with self._lock:
             mark(self._chunk)
             self._filled.set()
+
+
+def _as_it_stands(position: Any) -> Any:
+    """`position`, safe from a source that changes it while it reads on."""
+    return position if isinstance(position, int | str | float | None) else deepcopy(position)

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from frame.canonical import canonical_row, canonical_rows, digest, digests
+from frame.canonical import canonical, canonical_row, canonical_rows, digest, digests
 from frame.engine.admission import Admission
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Surroundings
 from frame.engine.reader import Read, Reader, reader_for
-from frame.errors import NotCanonical
+from frame.errors import NotCanonical, SourceError
 from frame.events import ErrorInfo, PayloadKind, Payloads, RowInvalid, RowsRead
 from frame.graph.model import RunSettings, SourceNode, To
 from frame.plugin.results import InvalidRow
@@ -53,6 +53,7 @@ class SourceExecutor:
         self._inflight, self._payloads = inflight, payloads
         self._admission = Admission(node, plugin.plugin.text_values)
         self._reader: Reader | None = None
+        self._names_noted = 0
         self._schema_noted = False
 
     @property
@@ -76,7 +77,19 @@ class SourceExecutor:
                 self._around.clock,
                 stop,
             )
-        return self._reader.read(until_us)
+        read = self._reader.read(until_us)
+        try:
+            canonical(read.position)
+        except NotCanonical as error:
+            return Read(
+                error=SourceError(self._node.name, f"position() gave what cannot be recorded: {error}")
+            )
+        return read
+
+    def close(self) -> None:
+        """Read no further."""
+        if self._reader is not None:
+            self._reader.close()
 
     def admit(self, raw: Sequence[Any], first_row: int, first_token: int) -> list[RowsRead | RowInvalid]:
         """Rows `first_row`, ... become tokens `first_token`, ...; their data and payloads are put in place."""
@@ -146,17 +159,17 @@ class SourceExecutor:
         given: Any = row.raw
         raw = given if isinstance(given, bytes) else str(given).encode("utf-8", "backslashreplace")
         text = raw.decode("utf-8", errors="backslashreplace")
-        reason = self._around.facts.redactor.text(str(row.reason))
-        return _Invalid(freeze({"_raw": text}), raw, ErrorInfo("InvalidRow", reason), row.place)
+        redact = self._around.facts.redactor.text
+        reason = redact(str(row.reason))
+        return _Invalid(freeze({"_raw": text}), raw, ErrorInfo("InvalidRow", reason), redact(str(row.place)))
 
     def _note_schema(self) -> None:
-        if self._schema_noted:
-            return
-        self._schema_noted = True
-        if self._admission.observed is not None:
+        if self._admission.observed is not None and not self._schema_noted:
+            self._schema_noted = True
             self._around.note("schema_observed", 0, fields=self._admission.observed)
-        if self._admission.originals:
-            self._around.note("names_normalized", 0, names=self._admission.originals)
+        if len(self._admission.originals) > self._names_noted:
+            self._names_noted = len(self._admission.originals)
+            self._around.note("names_normalized", 0, names=dict(self._admission.originals))
 
 
 def _no_row(value: object) -> InvalidRow:
