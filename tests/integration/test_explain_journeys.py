@@ -106,13 +106,22 @@ def test_a_field_of_a_merged_row_is_traced_through_the_branch_that_it_came_from(
         ("again", "taken", "left"),
     ]
     assert history.value == Known(8)
-    # both branches have n: the last one wins, and the first one is no part of the history
-    of_n = told.explain(sink="out", index=0, field="n").field
-    assert of_n is not None
-    assert [(step.token, step.what, step.branch) for step in of_n.steps] == [
+
+
+def test_what_another_branch_did_to_a_field_is_no_part_of_its_history(tmp_path: FilePath) -> None:
+    nodes = [dict(node) for node in FORK]
+    nodes[1] = {"name": "left", "plugin": "count", "to": "again"}
+    told = ran(tmp_path, numbers(4), nodes)
+
+    history = told.explain(sink="out", index=0, field="n").field
+
+    # Both branches have n, and the last one wins.
+    assert history is not None
+    assert [(step.token, step.what, step.branch) for step in history.steps] == [
         (0, "read", None),
         (3, "taken", "right"),
     ]
+    assert history.value == Known(4)
 
 
 def test_the_rows_of_an_expansion_know_their_parent_and_place(tmp_path: FilePath) -> None:
