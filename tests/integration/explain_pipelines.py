@@ -1,5 +1,6 @@
 """Small plugins and pipelines to be explained, run for real and recorded in a file."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -257,3 +258,13 @@ def brief(story: TokenStory) -> list[tuple[str, str]]:
 def visit_at(story: TokenStory, node: str) -> VisitStory:
     """The first visit to a node."""
     return next(visit for visit in story.visits if visit.node == node)
+
+
+def tampered(told: Ran, *statements: str, given: Sequence[Any] = ()) -> None:
+    """Change the record behind frame's back."""
+    with sqlite3.connect(told.audit.removeprefix("sqlite:///")) as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        for statement in statements:
+            connection.execute(statement, given)
+    connection.close()

@@ -1,7 +1,7 @@
 """How far `explain` trusts the data that it shows: kept, made again, or not to be had."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,9 @@ from tests.integration.explain_pipelines import (
     numbers,
     ran,
     subject,
+    tampered,
     visit_at,
 )
-
-
-def tampered(told: Ran, *statements: str, given: Sequence[Any] = ()) -> None:
-    """Change the record behind frame's back."""
-    with sqlite3.connect(told.audit.removeprefix("sqlite:///")) as connection:
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            connection.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            connection.execute(statement, given)
-    connection.close()
 
 
 def rewritten(told: Ran, kind: str, change: Mapping[bytes, bytes]) -> None:

@@ -10,7 +10,16 @@ from frame.events import Path, RunStatus
 from frame.plugin import Context, Determinism, Rejected, Transform
 from frame.rows import Row
 
-from tests.integration.explain_pipelines import PLUGINS, Shelf, brief, numbers, ran, subject, visit_at
+from tests.integration.explain_pipelines import (
+    PLUGINS,
+    Shelf,
+    brief,
+    numbers,
+    ran,
+    subject,
+    tampered,
+    visit_at,
+)
 
 STOP = threading.Event()
 
@@ -27,10 +36,20 @@ class Stopper(Transform):
         return row
 
 
+class Telephone(Transform):
+    """Calls the outside world."""
+
+    name = "telephone"
+    determinism = Determinism.EXTERNAL_CALL
+
+    def process(self, row: Row, context: Context) -> Any:
+        return {**row, "said": context.call("phone", row["n"], lambda number: f"hello {number}")}
+
+
 @pytest.fixture(autouse=True)
-def _stopper_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def _plugins_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
     STOP.clear()
-    monkeypatch.setattr("tests.integration.explain_pipelines.PLUGINS", (*PLUGINS, Stopper))
+    monkeypatch.setattr("tests.integration.explain_pipelines.PLUGINS", (*PLUGINS, Stopper, Telephone))
 
 
 def test_a_token_in_a_batch_that_was_never_flushed_stands_there(tmp_path: FilePath) -> None:
@@ -97,3 +116,20 @@ def test_a_token_that_the_run_ended_without_is_abandoned(tmp_path: FilePath) -> 
 
     paths = {story.outcome.path for story in stories if story.outcome is not None}
     assert paths == {Path.UNHANDLED, Path.ABANDONED}
+
+
+def test_a_call_that_a_crash_cut_short_has_begun_and_is_in_doubt(tmp_path: FilePath) -> None:
+    told = ran(tmp_path, numbers(5), [{"name": "ring", "plugin": "telephone"}])
+
+    whole = visit_at(subject(told.explain(row=0)), "ring")
+    tampered(
+        told,
+        "DELETE FROM segment_digests WHERE chunk > 0 OR position > 0",
+        "DELETE FROM segments WHERE kind NOT IN ('rows_read', 'visits_begun')",
+    )
+    cut = subject(told.explain(row=0))
+
+    assert (whole.result, len(whole.attempts)) == ("passed", 1)
+    assert brief(cut) == [("ring", "begun")]
+    assert (cut.visits[0].attempts, cut.visits[0].went) == ((), None)
+    assert (cut.outcome, cut.stands) == (None, "ring")

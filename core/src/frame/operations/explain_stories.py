@@ -122,7 +122,9 @@ class Stories:
         open_visit: _Open | None = None
         for stage in self._data.stages(token):
             kind = stage.step.kind
-            if kind == "attempt_failed":
+            if kind == "visits_begun":
+                open_visit = _Open(stage)
+            elif kind == "attempt_failed":
                 open_visit = open_visit or _Open(stage)
                 open_visit.attempts.append(self._attempt(stage))
             elif kind == "failed":
