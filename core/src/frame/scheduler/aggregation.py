@@ -40,7 +40,7 @@ def last_flush(state: RunState) -> Flush | None:
 def refused_at_end(state: RunState) -> BatchFailed:
     """The end of the first open batch in graph order, which the end of the source refuses (`at_end: false`)."""
     node, batch = _first_open(state)
-    error = ErrorInfo("BatchIncomplete", f"the source ended before batch {batch.number} was due")
+    error = ErrorInfo("BatchIncomplete", "the source ended before the batch was due")
     clause = next((n for n, way in enumerate(node.on_error) if way.when is None), None)
     return BatchFailed(node.number, batch.number, TriggerKind.AT_END, batch.count, error, clause)
 

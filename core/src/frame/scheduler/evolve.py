@@ -34,6 +34,7 @@ from frame.events import (
     SinkIntended,
     SourceEnded,
     Tokens,
+    TriggerKind,
     Visited,
     Visits,
     VisitsBegun,
@@ -217,10 +218,11 @@ def _batch_flushed(state: RunState, event: BatchFlushed) -> None:
                 state.place(tokens, node.to.node, visit + 1, Path.DEFAULT_FLOW)
         return
     state.new_tokens(event.outputs)
-    # Outputs take the place of the row that completed the batch, wherever the chunks were cut.
-    last = batch.parts[-1][1][-1]
-    for output in event.outputs:
-        state.descend(output, last)
+    if event.trigger is not TriggerKind.AT_END:
+        # Outputs take the place of the row that completed the batch, wherever the chunks were cut.
+        last = batch.parts[-1][1][-1]
+        for output in event.outputs:
+            state.descend(output, last)
     for _, members in batch.parts:
         state.end(members, Path.BATCHED)
     if event.outputs:

@@ -1,9 +1,9 @@
 """Random rows, values and pipelines, for tests with Hypothesis (which has to be installed).
 
-    rows()          rows as a plugin may see them
-    values()        values that have a canonical form
-    pipelines()     pipelines that can run, with all there is in them; each a `PipelineConfig`
-    wild_pipelines()    the same with ways bent at random, so that some of them are refused
+rows()          rows as a plugin may see them
+values()        values that have a canonical form
+pipelines()     pipelines that can run, with all there is in them; each a `PipelineConfig`
+wild_pipelines()    the same with ways bent at random, so that some of them are refused
 """
 
 import random
@@ -159,7 +159,7 @@ class _Builder:
             {"count": self._draw(st.integers(1, 5))},
             {"when": f"batch.count >= {self._draw(st.integers(1, 5))}"},
             {"after": "1h"},
-            {"count": 3, "when": "batch.count > 1 && batch.age > 0.0"},
+            {"count": 3, "when": "batch.count > 1 && batch.age >= 0.0"},
             {"count": 4, "at_end": False},
         )
 
@@ -172,7 +172,11 @@ class _Builder:
     def _gather(self, onward: str, mode: str) -> str:
         mode = mode if self._may.passthrough else "transform"
         name = self._name("batch")
-        plugin = {"plugin": ChanceBatch, "options": {"salt": name, "each": mode == "passthrough"}, "mode": mode}
+        plugin = {
+            "plugin": ChanceBatch,
+            "options": {"salt": name, "each": mode == "passthrough"},
+            "mode": mode,
+        }
         trigger = self._trigger()
         self.nodes.append(
             {"name": name, "aggregate": plugin, "trigger": trigger, "to": onward, **self._on_error(onward)}
@@ -201,7 +205,9 @@ class _Builder:
 
     def loop(self, depth: int, onward: str, kept: bool) -> str:
         head, end = self._name("head"), self._name("turn")
-        self.nodes.append(self._gate(end, {"back": {"to": head, "max": self._pick(1, 2, 5)}, "on": onward}, onward))
+        self.nodes.append(
+            self._gate(end, {"back": {"to": head, "max": self._pick(1, 2, 5)}, "on": onward}, onward)
+        )
         may, self._may = self._may, Ingredients(batches=False)
         body = self.piece(depth - 1, end, kept=True) if self._room > 2 else end
         self._may = may
