@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from frame.operations import explain
 
 from tests.integration import flights_by_hand
 
@@ -203,6 +204,26 @@ def test_the_summary_of_the_excerpt_is_what_plain_python_works_out():
         found.cancelled,
         found.rejected,
     ]
+
+
+def test_explain_leads_from_a_total_to_all_its_source_rows_and_back(tmp_path):
+    folder = tmp_path / "flights"
+    shutil.copytree(EXAMPLES / "flights", folder, ignore=shutil.ignore_patterns("out", ".frame"))
+    run_in(folder, TABLE[0])
+    audit = f"sqlite:///{folder / '.frame' / 'audit.db'}"
+    counted = [
+        number
+        for number, flight in enumerate(flights_by_hand.records(folder / "data" / "flights.csv"))
+        if flight["arr_delay"] != "NA" and flight["dest"] not in {"BQN", "PSE", "SJU", "STT"}
+    ]
+
+    back = explain(audit=audit, sink="summary", index=0, members_limit=None)
+    forward = explain(audit=audit, row=counted[-1], forward=True)
+
+    assert [row for first, last in back.sources.ranges for row in range(first, last + 1)] == counted
+    assert back.sources.complete
+    assert forward.impact is not None
+    assert ("summary", 0) in {(written.sink, written.index) for written in forward.impact.sink_rows}
 
 
 def records(path: Path) -> Sequence[object]:
