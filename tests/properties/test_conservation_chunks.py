@@ -1,11 +1,9 @@
 """The size of a chunk leaves no trace in what a pipeline does."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 
 from frame.canonical import canonical_row
 from frame.config.models import PipelineConfig
-from frame.rows import Row
 from frame.testing import TestRun, run_pipeline
 from frame.testing.strategies import Ingredients, pipelines
 from hypothesis import given

@@ -159,7 +159,7 @@ def _arrivals(state: RunState, node: CoalesceNode, now_us: int) -> Iterator[Even
     for token in tokens:
         group = state.forks[state.branch_of[token][0]]
         # Several branches of one fork may stand in this group, and the first may already decide.
-        if group.decided or _decided_by(node, group, arriving.get(group.number, 0)):
+        if _is_over(node, group, now_us) or _decided_by(node, group, arriving.get(group.number, 0)):
             late.append(MergeLate(node.number, group.number, token, visit))
         else:
             arriving[group.number] = arriving.get(group.number, 0) + 1
@@ -167,6 +167,11 @@ def _arrivals(state: RunState, node: CoalesceNode, now_us: int) -> Iterator[Even
     if in_time:
         yield Waiting(node.number, visit, in_time, now_us)
     yield from late
+
+
+def _is_over(node: CoalesceNode, group: ForkGroup, now_us: int) -> bool:
+    """Whether `group` is decided, or time has decided it: what comes after its deadline is late, merged or not."""
+    return group.decided or verdict_on(node, group, now_us)[0] is not Verdict.WAIT
 
 
 def _decided_by(node: CoalesceNode, group: ForkGroup, more: int) -> bool:
