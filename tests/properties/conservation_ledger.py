@@ -162,7 +162,7 @@ class Ledger:
     # --- Questions --------------------------------------------------------------------------------------------
 
     def fork_of(self, token: int) -> int | None:
-        """The fork, named by its token, of which `token` is a branch; for a merged token, what the forked one was in."""
+        """The fork (its token) of which `token` is a branch; a merged token stands where the forked one stood."""
         parents = self.parents[token]
         if not parents or self.ended[parents[0]] not in (Path.FORKED, Path.MERGED):
             return None

@@ -165,5 +165,6 @@ class ChanceSink(ListSink):
         super().__init__(rejects=self.reason)
 
     def reason(self, row: Row) -> str | None:
-        """Why `row` is refused, None if it is not."""
-        return "by chance" if roll(self.salt, row) < self.refuse else None
+        """Why `row` is refused, None if it is not; whatever error it carries makes no difference."""
+        plain = {name: value for name, value in row.items() if name != "_error"}
+        return "by chance" if roll(self.salt, plain) < self.refuse else None
