@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-
 from frame.config.in_code import pipeline
 from frame.engine.delays import delay_s
 from frame.errors import RetryableError
@@ -73,11 +72,11 @@ class Coded(Transform):
 def fresh(base: type[Transform] = Transform, **members: Any) -> type[Transform]:
     """A class of its own with these members, and the list `made` of its instances."""
 
-    def __init__(self: Any, config: PluginConfig) -> None:
+    def begin(self: Any, config: PluginConfig) -> None:
         base.__init__(self, config)
         self.made.append(self)
 
-    common = {"name": "coded", "determinism": Determinism.DETERMINISTIC, "made": [], "__init__": __init__}
+    common = {"name": "coded", "determinism": Determinism.DETERMINISTIC, "made": [], "__init__": begin}
     return type("Coded", (base,), common | members)
 
 
