@@ -1,6 +1,9 @@
 """A folder with a pipeline in it, and the real command `frame`, run there under real limits."""
 
+import contextlib
+import io
 import json
+import logging
 import os
 import resource
 import signal
@@ -14,6 +17,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import pytest
+from frame.operations import run_info
 
 FRAME = Path(sysconfig.get_path("scripts")) / "frame"
 RESUMABLE = 6
@@ -129,6 +135,30 @@ class Place:
         ended = self.run(python=("-c", MEASURED, str(peak), sys.executable))
         return replace(ended, peak_bytes=int(peak.read_text()) * 1024)
 
+    def run_inside(self) -> Ended:
+        """As `run`, in this process."""
+        return self.inside("run", "pipeline.yaml")
+
+    def inside(self, *arguments: str) -> Ended:
+        """The command with `arguments`, in this process, which saves the time to start one."""
+        from frame.cli.main import main
+
+        out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+        handlers, path = list(logging.root.handlers), list(sys.path)
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            sys.path.insert(0, str(self.folder))
+            try:
+                with pytest.raises(SystemExit) as ended:
+                    main([*arguments])
+            finally:
+                logging.root.handlers[:], sys.path[:] = handlers, path
+        out.seek(0)
+        return Ended(int(ended.value.code or 0), out.read(), err.getvalue()).without_traceback()
+
+    def report(self) -> dict[str, Any]:
+        """What `frame runs show latest --json` says."""
+        return run_info("latest", f"sqlite:///{self.folder}/.frame/audit.db").as_json()
+
     def json(self, *arguments: str) -> Any:
         """What a command says with --json, whatever its exit code."""
         return json.loads(self.frame(*arguments, "--json").without_traceback().out)
@@ -187,6 +217,11 @@ class Started:
     def signal(self, number: signal.Signals) -> "Started":
         self.process.send_signal(number)
         return self
+
+    def line(self) -> str:
+        """The next line of its messages."""
+        assert self.process.stderr is not None
+        return self.process.stderr.readline().decode().rstrip()
 
     def end(self, stdin: bytes = b"", timeout_s: float = 60) -> Ended:
         """Wait for the end."""

@@ -151,8 +151,8 @@ def test_a_quote_that_is_never_closed_stops_the_run_and_keeps_the_rows_before_it
 
     assert ended.code == RESUMABLE
     ended.says("in.csv: a quote that opens in line 3", "Close the quote")
-    assert place.json("runs", "show", "latest")["status"] == "failed"
-    assert place.json("runs", "show", "latest")["counters"]["rows"] == 1
+    assert place.report()["status"] == "failed"
+    assert place.report()["counters"]["rows"] == 1
     assert not (tmp_path / "out" / "out.jsonl").exists()
     assert (tmp_path / "out" / "out.jsonl.part").read_text() == '{"id":0,"name":"x"}\n'
     assert place.on_record("SELECT rows FROM sink_intents WHERE confirmed_chunk IS NOT NULL") == [(1,)]
@@ -167,7 +167,7 @@ def test_a_cut_off_archive_stops_the_run_and_keeps_the_rows_before_the_cut(tmp_p
 
     assert ended.code == RESUMABLE
     ended.says("in.csv.gz", "truncated", f"byte {len(packed) // 2}")
-    counters = place.json("runs", "show", "latest")["counters"]
+    counters = place.report()["counters"]
     assert counters["rows"] > 1_000
     assert counters["succeeded"] + counters["open"] + counters["invalid"] == counters["rows"]
 

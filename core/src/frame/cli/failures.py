@@ -1,6 +1,5 @@
 """How a command that did not succeed says so: what, where, what would help, and an exit code."""
 
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -8,14 +7,10 @@ from collections.abc import Sequence
 import click
 
 from frame.cli.exit_codes import ExitCode, of_error
-from frame.cli.output import complain, print_json, say
+from frame.cli.output import NobodyReads, complain, hand_over, leave_stdout, print_json, say
 from frame.errors import ConfigError, FrameError
 
 SCHEMA_VERSION = 1
-
-
-class NobodyReads(Exception):
-    """Standard output was closed by its reader, as `head` does."""
 
 
 def report(error: BaseException, arguments: Sequence[str]) -> int:
@@ -25,7 +20,7 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
     """
     debug, as_json = "--debug" in arguments, "--json" in arguments
     if isinstance(error, NobodyReads):
-        return _nobody_reads()
+        return _nobody_reads(error)
     if isinstance(error, click.Abort):
         error = KeyboardInterrupt()
     if isinstance(error, click.ClickException):
@@ -35,7 +30,11 @@ def report(error: BaseException, arguments: Sequence[str]) -> int:
         say("".join(traceback.format_exception(error)).rstrip())
     _tell(error, debug)
     if as_json:
-        print_json(_as_json(error, code))
+        try:
+            print_json(_as_json(error, code))
+            hand_over()
+        except NobodyReads:
+            leave_stdout()
     return code
 
 
@@ -81,8 +80,12 @@ def _misused(error: click.ClickException, as_json: bool) -> int:
     return ExitCode.USAGE
 
 
-def _nobody_reads() -> int:
-    # What is left in the buffer can go nowhere; without this the interpreter would complain on its way out.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    complain("nobody reads standard output any more; what was left of it is not written")
+def _nobody_reads(error: NobodyReads) -> int:
+    leave_stdout()
+    why = (
+        f"standard output cannot be written: {error}"
+        if error.args
+        else "nobody reads standard output any more"
+    )
+    complain(f"{why}; what was left of it is not written")
     return ExitCode.FAILED

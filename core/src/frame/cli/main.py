@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from frame import __version__
-from frame.cli.failures import NobodyReads, report
+from frame.cli.failures import report
 from frame.cli.garbage import collecting_seldom
+from frame.cli.output import NobodyReads, hand_over, leave_stdout, open_closed_streams
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -37,6 +38,7 @@ class Frame(click.Group):
         """Run the command line `args` and exit with the code that says how it went."""
         arguments = sys.argv[1:] if args is None else list(args)
         options["standalone_mode"] = False
+        open_closed_streams()
         try:
             with collecting_seldom():
                 code = super().main(args, *rest, **options) or 0
@@ -50,9 +52,14 @@ class Frame(click.Group):
         """Run the subcommand and hand over all that it printed."""
         try:
             result = super().invoke(ctx)
-            sys.stdout.flush()
         except BrokenPipeError as error:
             raise NobodyReads from error  # click would exit with 1 and say nothing
+        try:
+            hand_over()
+        except NobodyReads:
+            if not result:
+                raise
+            leave_stdout()  # the command has told of something worse
         return result
 
     def list_commands(self, ctx: click.Context) -> list[str]:

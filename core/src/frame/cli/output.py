@@ -3,7 +3,8 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, TextIO, cast
 
 import click
@@ -42,9 +43,35 @@ def _escaped(text: str, kept: frozenset[str]) -> str:
     )
 
 
+class NobodyReads(Exception):
+    """Standard output was closed by its reader, as `head` does, or cannot be written for the reason given."""
+
+
 def print_data(text: str) -> None:
-    """Write `text` to stdout, as it is."""
-    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    """Write `text` to stdout, as it is. Raises NobodyReads."""
+    with _to_stdout():
+        sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+
+
+def hand_over() -> None:
+    """Let everything that was printed leave the process. Raises NobodyReads."""
+    with _to_stdout():
+        sys.stdout.flush()
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise NobodyReads from error
+    except OSError as error:
+        raise NobodyReads(error.strerror) from error
+
+
+def leave_stdout() -> None:
+    """Let what is left in the buffer go nowhere; the interpreter would complain of it on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -64,13 +91,17 @@ def _as_json(value: object) -> object:
 
 
 def say(*lines: str, colour: str = "") -> None:
-    """Write messages to stderr, safely, in whatever encoding it has; in `colour` where colours are wanted."""
+    """Write messages to stderr, safely, in whatever encoding it has; in `colour` where colours are wanted.
+
+    One that cannot be written stops nothing: the exit code still tells how it went.
+    """
     text = safe("\n".join(lines))
     if colour and colours(sys.stderr):
         text = click.style(text, fg=colour)
     encoding = sys.stderr.encoding or "utf-8"
-    sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stderr.flush()
 
 
 def complain(message: str) -> None:
@@ -105,6 +136,24 @@ def columns(
     ]
 
 
+def open_closed_streams() -> None:
+    """Give standard streams that were closed a descriptor again, so that no file is ever opened in their place.
+
+    Whatever is written to a closed stdout fails, for a sink may write there; messages go nowhere, as was asked.
+    """
+    for number, name, flags in (
+        (0, "stdin", os.O_RDONLY),
+        (1, "stdout", os.O_RDONLY),
+        (2, "stderr", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
+
+
 class PluginPrints:
     """A stand-in for sys.stdout while plugins run: what they print is a message, what a sink writes is data."""
 
@@ -115,12 +164,14 @@ class PluginPrints:
 
     def write(self, text: str) -> int:
         """Print `text` on stderr, whatever that is now."""
-        sys.stderr.write(safe(text))
+        with suppress(OSError):
+            sys.stderr.write(safe(text))
         return len(text)
 
     def flush(self) -> None:
         """Nothing is kept back here."""
-        sys.stderr.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
 
     def isatty(self) -> bool:
         """No: nobody draws here."""
