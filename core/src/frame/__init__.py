@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from frame.config.in_code import pipeline
     from frame.config.models import PipelineConfig as Pipeline
     from frame.engine.result import RunResult
     from frame.errors import FrameError
@@ -42,6 +43,7 @@ __all__ = [
     "Validation",
     "__version__",
     "graph_of",
+    "pipeline",
     "plugin_info",
     "plugins",
     "run",
@@ -56,6 +58,7 @@ _HOMES = {
     "Pipeline": "frame.config.models:PipelineConfig",
     "RunResult": "frame.engine.result:RunResult",
     "RunStatus": "frame.events:RunStatus",
+    "pipeline": "frame.config.in_code:pipeline",
 }
 """Name -> where it is, for those that are not in frame.operations."""
 

@@ -110,7 +110,8 @@ class ChanceGate(Gate):
         fail: float = 0.1
 
     def evaluate(self, row: Row, context: Context) -> GateResult:
-        fate, known = roll(self.config.salt, row), self.config.known
+        fate = roll(self.config.salt, row)
+        known: tuple[str, ...] = self.config.known
         if fate < self.config.fail:
             if fate < self.config.fail / 3:
                 return Fail("cannot tell")

@@ -7,6 +7,7 @@ wild_pipelines()    the same with ways bent at random, so that some of them are 
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from itertools import count
@@ -102,7 +103,7 @@ class _Builder:
     def _on_error(self, *places: str) -> dict[str, Any]:
         """Nothing, or one of the ways in which a failed row may go on."""
         place = self._pick(*places)
-        return self._pick(
+        way: dict[str, Any] = self._pick(
             {},
             {},
             {"on_error": "bad"},
@@ -111,10 +112,12 @@ class _Builder:
             {"on_error": [{"when": "error.type == 'Fail'", "to": place}]},
             {"on_error": [{"when": "has(row.n) && row.n > 100", "to": "other"}, {"to": "bad"}]},
         )
+        return way
 
     def _retry(self) -> dict[str, Any]:
         quick = {"wait": "1ms", "max_wait": "2ms"}
-        return self._pick({}, {}, {"retry": {"attempts": 2, **quick}}, {"retry": {"attempts": 4, **quick}})
+        some: dict[str, Any] = self._pick({"attempts": 2, **quick}, {"attempts": 4, **quick})
+        return self._pick({}, {"retry": some})  # type: ignore[no-any-return]
 
     # --- Pieces -----------------------------------------------------------------------------------------------
 
@@ -122,20 +125,18 @@ class _Builder:
         """The first node of a new piece. `kept`: it may make no new tokens, as a loop or a fork is open around it."""
         if self._room <= 1:
             return self.step(onward) if self._room else onward
-        kinds = [self.step, self.step, self.sideways]
+        kinds: list[Callable[[], str]] = [lambda: self.step(onward)] * 2 + [lambda: self.sideways(onward)]
         if self._room > 3:
-            kinds.append(self.choice)
+            kinds.append(lambda: self.choice(depth, onward, kept))
         if depth and self._room > 4:
-            kinds += [self.chain, self.loop] if kept else [self.chain, self.loop, self.fork, self.fork]
+            kinds += [lambda: self.chain(depth, onward, kept), lambda: self.loop(depth, onward)]
+            kinds += [] if kept else [lambda: self.fork(depth, onward)] * 2
         if not kept:
-            kinds += [self.expansion, self.spread]
-            kinds += [self.batch, self.batch] if self._may.batches else []
+            kinds += [lambda: self.expansion(onward), lambda: self.spread(onward)]
+            kinds += [lambda: self.batch(onward)] * 2 if self._may.batches else []
         elif self._may.batches and self._may.passthrough:
-            kinds.append(self.passthrough)
-        make = self._pick(*kinds)
-        if make in (self.step, self.sideways, self.expansion, self.spread, self.batch, self.passthrough):
-            return str(make(onward))
-        return str(make(depth, onward, kept))
+            kinds.append(lambda: self.passthrough(onward))
+        return self._draw(st.sampled_from(kinds))()
 
     def step(self, onward: str) -> str:
         name = self._name("step")
@@ -203,7 +204,7 @@ class _Builder:
     def chain(self, depth: int, onward: str, kept: bool) -> str:
         return self.piece(depth - 1, self.piece(depth - 1, onward, kept=kept), kept=kept)
 
-    def loop(self, depth: int, onward: str, kept: bool) -> str:
+    def loop(self, depth: int, onward: str) -> str:
         head, end = self._name("head"), self._name("turn")
         self.nodes.append(
             self._gate(end, {"back": {"to": head, "max": self._pick(1, 2, 5)}, "on": onward}, onward)
@@ -221,7 +222,7 @@ class _Builder:
         self.nodes.append(self._gate(name, {"both": [onward, beside], "one": onward}, onward))
         return name
 
-    def fork(self, depth: int, onward: str, kept: bool) -> str:
+    def fork(self, depth: int, onward: str) -> str:
         name, meeting = self._name("fork"), self._name("join")
         self.nodes.append({"name": meeting})
         branches: list[str] = []
@@ -241,7 +242,7 @@ class _Builder:
 
     def _branch(self, depth: int, meeting: str) -> str:
         if depth > 0 and self._room > 4 and self._draw(st.booleans()):
-            return self.fork(depth, meeting, True)
+            return self.fork(depth, meeting)
         return self.piece(depth, meeting, kept=True)
 
     def _merge(self, branches: list[str]) -> dict[str, Any]:
