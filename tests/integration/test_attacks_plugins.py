@@ -75,6 +75,7 @@ class Bad(Transform):
             case "_exit": os._exit(0)
             case "segfault": ctypes.string_at(0)
             case "stop": raise StopIteration
+            case "log": context.logger.warning('\\n{"level":"critical"}\\x1b[2J%s', row["how"])
             case "print": print("to stdout\\x1b[2J")
             case "long": raise ValueError("x" * 10_000_000)
             case "expand": return Expand([dict(row)])
@@ -295,14 +296,14 @@ def test_the_error_of_a_bad_row_says_what_the_plugin_did(misbehaved: Misbehaved,
 
 
 def test_what_a_plugin_prints_is_a_message_and_not_data(tmp_path: Path) -> None:
-    data = rows("print", WELL)
+    data = rows("print", "log", WELL)
     place = bad(tmp_path, WELL, THROUGH.replace("out/out.jsonl", '"-"'), data)
 
     ended = place.run()
 
     assert ended.code == 0, ended.err
     assert [json.loads(line) for line in ended.out.splitlines()] == data
-    ended.says("to stdout\\x1b[2J")
+    ended.says("to stdout\\x1b[2J", r'warning: frame.node.suspect: \n{"level":"critical"}\x1b[2Jlog')
 
 
 @pytest.mark.parametrize(("how", "code"), [("_exit", 0), ("segfault", -signal.SIGSEGV)])

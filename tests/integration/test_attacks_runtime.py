@@ -1,17 +1,20 @@
 """The world goes wrong while a run is under way: disks, signals, pipes, records; nothing is lost and nothing lies."""
 
 import contextlib
+import itertools
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from frame.clock import SystemClock
+from frame.operations import run
 
 from tests.integration.attacked import FRAME, RESUMABLE, Ended, Place
 
@@ -367,3 +370,36 @@ def test_two_runs_on_one_output_end_with_one_of_them_whole(tmp_path: Path) -> No
     assert codes[0] == 0
     assert codes[1] in (3, 6, 75), ends
     assert len(place.rows()) == 50
+
+
+# --- Time -----------------------------------------------------------------------------------------------------
+
+DAY_US, YEAR_US = 86_400_000_000, 365 * 86_400_000_000
+
+
+class Unsteady(SystemClock):
+    """A wall clock that somebody turns: each time it is read it is off by the next of `offsets_us`."""
+
+    def __init__(self, offsets_us: Sequence[int | None]) -> None:
+        super().__init__()
+        self._offsets_us = itertools.cycle(offsets_us)
+
+    def time_us(self) -> int:
+        offset_us = next(self._offsets_us)
+        return 1_700_000_000_000_000 if offset_us is None else super().time_us() + offset_us
+
+
+@pytest.mark.parametrize(
+    "offsets_us",
+    [(0, -DAY_US), (0, 0, 10 * YEAR_US, 0), (None,)],
+    ids=["back a day", "forward ten years", "frozen"],
+)
+def test_a_clock_that_is_turned_changes_nothing_in_the_sinks(
+    tmp_path: Path, offsets_us: Sequence[int | None]
+) -> None:
+    place = Place(tmp_path).through("id\n" + "".join(f"{n}\n" for n in range(3_000)))
+
+    result = run(tmp_path / "pipeline.yaml", clock=Unsteady(offsets_us))
+
+    assert (result.error, result.status) == (None, "completed")
+    assert [row["id"] for row in place.rows()] == list(range(3_000))
