@@ -18,6 +18,7 @@ from tools import pages
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT_S = 120
+PROGRESS = '{"schema_version":1,"event":"progress"'
 
 # Runs with the variables and the folder that the command before it left behind.
 SHELL_COMMAND = """if [ -e "$STATE" ]; then . "$STATE"; fi
@@ -41,6 +42,16 @@ def run_page(name: str, text: str, folder: Path) -> None:
     with contextlib.chdir(workplace), _importing_from(workplace):
         for step in pages.steps(text):
             page.take(step)
+
+
+def without_progress(printed: str) -> str:
+    """What was printed, without the lines of progress: how many there are depends on the machine.
+
+    >>> without_progress('{"schema_version":1,"event":"progress","rows":3}\\ndone\\n')
+    'done\\n'
+    """
+    lines = printed.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(PROGRESS))
 
 
 class Page:
@@ -105,7 +116,7 @@ class Page:
         where = f"{self.name}:{step.line}: $ {step.command}"
         if done.returncode != step.exit_code:
             raise PageFailed(f"{where}\n{done.stdout}\nexit code {done.returncode}, not {step.exit_code}")
-        _compare(step.expected, done.stdout, where)
+        _compare(step.expected, without_progress(done.stdout), where)
 
     def run_python(self, step: pages.RunPython) -> None:
         where = f"{self.name}:{step.line}"

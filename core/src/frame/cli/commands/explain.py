@@ -18,6 +18,15 @@ from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
 @click.option(
     "--forward", is_flag=True, help="Also everything that came of it: sinks, batches, later tokens."
 )
+@click.option(
+    "--members",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="List at most N members of a batch and N source rows.",
+)
+@click.option("--all-members", is_flag=True, help="List all of them.")
 @AUDIT
 @BESIDE
 @JSON
@@ -28,6 +37,8 @@ def command(
     as_json: bool,
     field: str | None,
     forward: bool,
+    members: int,
+    all_members: bool,
     **which: Any,
 ) -> None:
     """Tell what happened in RUN to one row: every step, with its data, and why.
@@ -43,7 +54,14 @@ def command(
     named = {name: value for name, value in which.items() if value is not None}
     if set(named) not in ({"row"}, {"token"}, {"sink", "index"}):
         raise click.UsageError("Say which row: --row N, --token T, or --sink NAME --index I.")
-    explanation = explain(run, audit=store_url(audit, beside), field=field, forward=forward, **named)
+    explanation = explain(
+        run,
+        audit=store_url(audit, beside),
+        field=field,
+        forward=forward,
+        members_limit=None if all_members else members,
+        **named,
+    )
     if as_json:
         print_json(explanation.as_json())
     else:

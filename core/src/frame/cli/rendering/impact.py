@@ -20,6 +20,8 @@ def row_set(rows: "RowSet") -> str:
     parts = [str(first) if first == last else f"{first}-{last}" for first, last in rows.ranges[:MOST_RANGES]]
     more = ", ..." if len(rows.ranges) > MOST_RANGES or not rows.complete else ""
     total = f" ({rows.count:,} rows)" if rows.count > 1 else ""
+    if not rows.complete:
+        total = f" ({rows.count:,} rows and those of the members not listed here)"
     return f"row{'s' * (rows.count > 1)} {', '.join(parts)}{more}{total}"
 
 
@@ -29,11 +31,11 @@ def batch_lines(batch: "BatchStory") -> Iterator[str]:
     trigger = f", flushed by {batch.trigger}" if batch.trigger else ""
     yield f"batch {batch.batch} at {visible(batch.node + plugin)}: {batch.status}{trigger}"
     yield f"  opened {as_datetime(batch.opened_us):%Y-%m-%d %H:%M:%S.%f}Z, {batch.members_count:,} members"
-    shown = batch.members[:MOST_ROWS]
+    shown = batch.members
     for member in shown:
         yield f"    token {member.token}, source {row_set(member.rows)}"
     if batch.members_count > len(shown):
-        yield f"    and {batch.members_count - len(shown):,} more"
+        yield f"    and {batch.members_count - len(shown):,} more (--all-members lists them)"
     outputs = ", ".join(map(str, batch.outputs[:MOST_ROWS]))
     more = ", ..." if batch.outputs_count > min(MOST_ROWS, len(batch.outputs)) else ""
     yield f"  came out: {f'token {outputs}{more}' if outputs else 'nothing'}"
