@@ -31,6 +31,7 @@ from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
 @BESIDE
 @JSON
 def command(
+    *,
     run: str,
     audit: str | None,
     beside: Path | None,
