@@ -14,6 +14,7 @@ from frame.engine.calls import Call, TimedOut, Watch, call_in_turn
 from frame.engine.context import CallLog, NodeContext, RunFacts
 from frame.engine.failures import UNSUCCESSFUL, Cancelled, Failure, Raised, error_of, outcome_of
 from frame.engine.limits import limiter_for
+from frame.engine.redaction import secrets_in
 from frame.errors import FrameBug, FrameError, PluginFailed, UsageError
 from frame.events import AttemptFailed, Called, Noted, VisitStatus
 from frame.graph.model import CallPolicy, PluginRef
@@ -137,7 +138,10 @@ class PluginNode:
 
     def _build(self) -> Any:
         """A fresh instance. Raises PluginFailed."""
-        return self._good("__init__", outcome_of(self.ref.build))
+        plugin = self._good("__init__", outcome_of(self.ref.build))
+        # Those of a plugin that was made in code have passed nobody on their way.
+        self._around.facts.redactor.learn(secrets_in(getattr(plugin, "config", None)))
+        return plugin
 
     def _good(self, step: str, outcome: Any) -> Any:
         if not isinstance(outcome, Raised):

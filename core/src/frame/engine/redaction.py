@@ -3,9 +3,11 @@
 import base64
 import json
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+from pydantic import BaseModel, SecretStr
 
 HIDDEN = "[secret]"
 
@@ -17,8 +19,13 @@ class Redactor:
     """Replaces known secret values in text, also where they stand base64, URL, hex or JSON encoded."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
+        self._forms: list[str] = []
+        self.learn(values)
+
+    def learn(self, values: Iterable[str]) -> None:
+        """Keep these out, too."""
         forms = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
-        self._forms = sorted(forms, key=len, reverse=True)
+        self._forms = sorted(forms.union(self._forms), key=len, reverse=True)
 
     def text(self, text: str) -> str:
         """`text` without any secret, and as it can be written in UTF-8.
@@ -59,6 +66,22 @@ class Redactor:
 
 class Hidden(Exception):
     """Stands for an exception that had a secret in it."""
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """The values of all secrets in a plugin's options."""
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case BaseModel():
+            for _, inner in value:
+                yield from secrets_in(inner)
+        case Mapping():
+            for inner in value.values():
+                yield from secrets_in(inner)
+        case list() | tuple() | set() | frozenset():
+            for inner in value:
+                yield from secrets_in(inner)
 
 
 def message_of(error: BaseException) -> str:
