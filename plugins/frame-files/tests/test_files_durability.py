@@ -6,11 +6,9 @@ from pathlib import Path
 
 import frame_files
 import pytest
-import yaml
 from frame_files.publish import PartFile
 
 PACKAGE = Path(frame_files.__file__).parent
-README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.fixture
@@ -96,19 +94,3 @@ def test_every_option_of_every_plugin_has_a_description(drive):
     for plugin in (CsvSource, CsvSink, JsonlSource, JsonlSink, ParquetSource, ParquetSink):
         assert plugin.__doc__
         assert [name for name, option in plugin.Config.model_fields.items() if not option.description] == []
-
-
-def test_the_example_of_the_readme_gives_what_it_says(drive, tmp_path, monkeypatch):
-    blocks = dict(re.findall(r"```(csv|yaml|json)\n(.*?)```", README.read_text("utf-8"), flags=re.DOTALL))
-    pipeline = yaml.safe_load(blocks["yaml"])
-    (tmp_path / "people.csv").write_text(blocks["csv"])
-    monkeypatch.chdir(tmp_path)
-    kinds = {"int": int, "str": str, "int?": lambda text: None if text is None else int(text)}
-    fields = pipeline["source"]["schema"]["fields"]
-
-    rows = drive.read("csv", **pipeline["source"]["options"])
-    typed = [{name: kinds[fields[name]](value) for name, value in row.items()} for row in rows]
-    sink = pipeline["sinks"]["people"]
-    drive.written(sink["plugin"], sink["options"].pop("path"), typed, **sink["options"])
-
-    assert (tmp_path / "out" / "people.jsonl").read_text() == blocks["json"]
