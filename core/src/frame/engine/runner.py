@@ -112,6 +112,13 @@ class Runner:
 
     def run(self) -> RunResult:
         """The result, whatever happened to rows, source and sinks. Raises AuditError: then nothing is certain."""
+        try:
+            return self._end(self._run())
+        finally:
+            self._writer.close()
+
+    def _run(self) -> BaseException | None:
+        """Why the run did not come to its end, if it did not."""
         cause: BaseException | None = None
         try:
             self._begin()
@@ -129,7 +136,7 @@ class Runner:
                 self._scheduler.abandon(error.error)
         finally:
             self._close()
-        return self._end(cause)
+        return cause
 
     def _begin(self) -> None:
         self._assembly = Assembly(self._graph, self._around, self._inflight, self._payloads)
@@ -164,7 +171,6 @@ class Runner:
         self._deliveries.clear()
         self._commit()
         self._settle()
-        self._writer.close()
         totals = counters(state.ended, state.next_row, state.open_tokens)
         status = self._status(cause, totals)
         now_us = self._clock.time_us()
