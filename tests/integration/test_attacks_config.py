@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from frame.errors import ConfigError
+from frame.errors import ConfigError, Refused
 from frame.operations import run, validate
 
 from tests.integration.attacked import Place
@@ -308,6 +308,30 @@ def test_a_secret_in_a_file_that_is_only_checked_leaves_no_key(
         run(place.put("wrong.yaml", text.replace("path: in.csv", "path: no.csv")))
 
     assert place.files() == ["in.csv", "pipeline.yaml", "wrong.yaml"]
+
+
+def test_runs_share_one_key_for_their_secrets_and_an_empty_key_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_KEY", "hunter2-canary")
+    place = Place(tmp_path)
+    path = place.put("pipeline.yaml", ROWS_WITH_SECRET.format(plugin="csv"))
+    place.put("in.csv", "id\n1\n")
+
+    run(path)
+    (tmp_path / "out" / "out.jsonl").unlink()
+    run(path)
+
+    key = tmp_path / ".frame" / "fingerprint.key"
+    assert len(key.read_bytes()) == 64
+    assert key.stat().st_mode & 0o777 == 0o600
+    options = place.on_record("SELECT DISTINCT options FROM nodes WHERE name = 'source'")
+    assert len(options) == 1
+    assert "hunter2" not in options[0][0]
+
+    key.write_bytes(b"")
+    with pytest.raises(Refused, match=r"fingerprint\.key is empty"):
+        run(path)
 
 
 ROWS_WITH_SECRET = """frame: 1

@@ -1,4 +1,4 @@
-"""What is synced before what, who may write at all, and that the README tells the truth."""
+"""What is synced before what, and who may write at all."""
 
 import os
 import re
