@@ -1,34 +1,13 @@
 """What a run came to."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from frame.events import (
-    COUNTS_AS,
-    ArtifactMade,
-    AttemptFailed,
-    BatchAttemptFailed,
-    BatchFailed,
-    BatchFlushed,
-    Buffered,
-    Dropped,
-    ErrorInfo,
-    Event,
-    Expanded,
-    Failed,
-    Merged,
-    Path,
-    Routed,
-    RowInvalid,
-    RowsRead,
-    RunStatus,
-    SinkConfirmed,
-    SinkIntended,
-    Visited,
-)
+from frame.events import COUNTS_AS, ArtifactMade, ErrorInfo, Event, Path, RunStatus
 from frame.graph.model import Graph
+from frame.telemetry.counts import NodeCounts, counted
 
 
 def counters(ended: Mapping[Path, int], rows: int, open_tokens: int) -> dict[str, int]:
@@ -40,89 +19,21 @@ def counters(ended: Mapping[Path, int], rows: int, open_tokens: int) -> dict[str
     return {"rows": rows, **totals, "open": open_tokens}
 
 
-@dataclass(slots=True)
-class NodeCounts:
-    """How many tokens a node was given, passed on, and could not deal with; `attempts` that failed."""
-
-    came: int = 0
-    went: int = 0
-    failed: int = 0
-    failed_attempts: int = 0
-
-
-@dataclass(slots=True)
 class Tally:
     """Counts by node and what the sinks made, folded from events."""
 
-    nodes: dict[int, NodeCounts]
-    artifacts: dict[int, ArtifactMade] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, graph: Graph) -> "Tally":
-        return cls({node.number: NodeCounts() for node in graph.nodes})
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = {node.number: NodeCounts() for node in graph.nodes}
+        self.artifacts: dict[int, ArtifactMade] = {}
+        self._unconfirmed: dict[tuple[int, int], int] = {}
 
     def add(self, events: Iterable[Event]) -> None:
         """Count `events`."""
         for event in events:
-            count = _COUNT.get(type(event))
-            if count is not None:
-                count(self, event)
-
-    def through(self, node: int, came: int, went: int) -> None:
-        """`node` was given `came` tokens and passed `went` on."""
-        self.nodes[node].came += came
-        self.nodes[node].went += went
-
-    def fail(self, node: int, came: int, failed: int = 1) -> None:
-        """`node` could not deal with `failed` tokens, `came` of which are counted for the first time."""
-        self.nodes[node].came += came
-        self.nodes[node].failed += failed
-
-
-def _passed(tally: Tally, event: Visited | Routed | SinkIntended) -> None:
-    tally.through(event.node, len(event.tokens), len(event.tokens))
-
-
-def _kept(tally: Tally, event: Dropped | Buffered) -> None:
-    tally.through(event.node, len(event.tokens), 0)
-
-
-def _flushed(tally: Tally, event: BatchFlushed) -> None:
-    passed_through = event.members if event.digests and not event.outputs else 0
-    tally.through(event.node, 0, len(event.outputs) or passed_through)
-
-
-def _attempt_failed(tally: Tally, event: AttemptFailed | BatchAttemptFailed) -> None:
-    tally.nodes[event.node].failed_attempts += 1
-
-
-def _confirmed(tally: Tally, event: SinkConfirmed) -> None:
-    tally.nodes[event.node].went -= len(event.rejected)
-    tally.fail(event.node, 0, len(event.rejected))
-
-
-def _made(tally: Tally, event: ArtifactMade) -> None:
-    tally.artifacts[event.node] = event
-
-
-_COUNT: Mapping[type, Callable[[Tally, Any], None]] = {
-    RowsRead: lambda tally, event: tally.through(0, len(event.tokens), len(event.tokens)),
-    RowInvalid: lambda tally, event: tally.fail(0, 1),
-    Visited: _passed,
-    Routed: _passed,
-    SinkIntended: _passed,
-    Dropped: _kept,
-    Buffered: _kept,
-    Expanded: lambda tally, event: tally.through(event.node, 1, len(event.children)),
-    BatchFlushed: _flushed,
-    BatchFailed: lambda tally, event: tally.fail(event.node, 0, event.members),
-    Merged: lambda tally, event: tally.through(event.node, len(event.parents), len(event.children)),
-    Failed: lambda tally, event: tally.fail(event.node, 1),
-    AttemptFailed: _attempt_failed,
-    BatchAttemptFailed: _attempt_failed,
-    SinkConfirmed: _confirmed,
-    ArtifactMade: _made,
-}
+            for node, more in counted(event, self._unconfirmed):
+                self.nodes[node] += more
+            if isinstance(event, ArtifactMade):
+                self.artifacts[event.node] = event
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +75,11 @@ class RunResult:
             "counters": dict(self.counters),
             "nodes": {
                 name: {
-                    "in": counts.came,
-                    "out": counts.went,
+                    "in": counts.entered,
+                    "out": counts.left,
                     "failed": counts.failed,
-                    "failed_attempts": counts.failed_attempts,
+                    "held": counts.held,
+                    "retries": counts.retries,
                 }
                 for name, counts in self.nodes.items()
             },

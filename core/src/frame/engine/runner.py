@@ -96,7 +96,7 @@ class Runner:
         self._around = Surroundings(facts, self._stop, self._stay_alive, self._note)
         self._assembly: Assembly | None = None
         self._writer = Writer(recorder, listeners, write_beside)
-        self._tally = Tally.of(graph)
+        self._tally = Tally(graph)
         self._chunk_number = 0
         self._opened_us = self._lease_us = self._started_us = clock.time_us()
         self._position: Any = None
@@ -181,7 +181,7 @@ class Runner:
             status=status,
             counters=totals,
             nodes={names[number]: counts for number, counts in self._tally.nodes.items()},
-            sinks={node.name: self._tally.nodes[node.number].went for node in self._graph.sinks},
+            sinks={node.name: self._tally.nodes[node.number].left for node in self._graph.sinks},
             artifacts={names[number]: made for number, made in self._tally.artifacts.items()},
             duration_s=(now_us - self._started_us) / 1_000_000,
             error=error,
