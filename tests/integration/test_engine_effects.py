@@ -329,7 +329,7 @@ def test_runs_leave_no_thread_behind(store: Path) -> None:
 
     frame.run(pipe, audit=f"sqlite:///{store}")
 
-    waiter = threading.Event()
+    waiter, left = threading.Event(), ["not looked yet"]
     for _ in range(100):
         left = [thread.name for thread in threading.enumerate() if thread.name.startswith("frame-")]
         if not left or waiter.wait(0.02):

@@ -119,7 +119,7 @@ def test_all_faults_of_a_row_are_told_and_rows_that_fit_stay() -> None:
 
 
 def test_a_fixed_schema_refuses_other_fields_and_a_flexible_one_passes_them() -> None:
-    rows = [{"a": 1, "more": object}, {"a": 2}]
+    rows: list[dict[str, Any]] = [{"a": 1, "more": object}, {"a": 2}]
 
     fixed = admission({"a": "int"}, text=False, mode=SchemaMode.FIXED).admit(rows)
     flexible = admission({"a": "int"}, text=False).admit(rows)
@@ -203,7 +203,7 @@ def test_a_refused_row_without_a_sink_is_on_record_all_the_same(on_invalid: Mapp
     ran = run([{"n": 1}, {"n": "two"}], schema=FIELDS, **on_invalid)
 
     assert ran.result.status is RunStatus.COMPLETED_WITH_FAILURES
-    assert ran.result.counters == ran.result.counters | {"invalid": 1, "succeeded": 1, "open": 0}
+    assert ran.result.counters == {**ran.result.counters, "invalid": 1, "succeeded": 1, "open": 0}
     [block] = [p for chunk in ran.recorder.chunks for p in chunk.payloads if p.kind is PayloadKind.ROWS]
     assert list(block.items) == [b'{"n":1}', b'{"n":"two"}']
 

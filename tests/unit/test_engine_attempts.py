@@ -425,7 +425,7 @@ def test_process_many_that_hangs_fails_all_its_rows_and_the_next_chunk_is_fine(
 def test_with_concurrency_the_other_rows_do_not_wait_for_one_that_hangs() -> None:
     ran = run(Hangs(calls=[1]), rows=6, concurrency=2, timeout="100ms")
 
-    assert ran.result.counters == ran.result.counters | {"succeeded": 5, "unhandled": 1}
+    assert ran.result.counters == {**ran.result.counters, "succeeded": 5, "unhandled": 1}
 
 
 # --- Being asked to stop ---------------------------------------------------------------------------
@@ -444,7 +444,7 @@ def test_a_stop_while_a_retry_waits_leaves_the_row_open_and_finishes_the_others(
     ran = run(Applied(work), retry={"attempts": 5, "wait": "1h", "max_wait": "1h"}, stop=stop, **policy)
 
     assert ran.result.status is RunStatus.INTERRUPTED
-    assert ran.result.counters == ran.result.counters | {"succeeded": 2, "failed": 0, "open": 1}
+    assert ran.result.counters == {**ran.result.counters, "succeeded": 2, "failed": 0, "open": 1}
     assert attempts(ran) == [(1, 0, VisitStatus.FAILED, "Fail")]
     assert numbers(ran.written["out"]) == [0, 2]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from frame.clock import SystemClock
 from frame.config.in_code import pipeline
-from frame.engine.breaker import BreakerState, CircuitBreaker, breaker_for, forget_breakers
+from frame.engine.breaker import BreakerState, Change, CircuitBreaker, breaker_for, forget_breakers
 from frame.engine.limits import RateLimiter, forget_limits, limiter_for
 from frame.errors import ConfigError, MissingField, RetryableError
 from frame.events import AttemptFailed, Failed, Noted, VisitStatus
@@ -54,10 +54,7 @@ def test_it_opens_after_so_many_failures_in_a_row_and_a_success_counts_anew() ->
     for fate in ("fail", "fail", "succeed", "fail", "fail"):
         one = ticket(breaker)
         breaker.succeeded(one) if fate == "succeed" else breaker.failed(one, 0)
-    assert breaker.state is BreakerState.CLOSED
-
-    breaker.failed(ticket(breaker), 0)
-    assert breaker.state is BreakerState.OPEN
+    assert breaker.failed(ticket(breaker), 0) == Change("shop", BreakerState.CLOSED, BreakerState.OPEN)
 
 
 def test_it_opens_at_once_when_the_retries_of_a_visit_are_used_up() -> None:
@@ -313,5 +310,5 @@ def test_a_stop_while_a_call_waits_for_its_turn_makes_no_call() -> None:
     ran = run(work, ManualClock(), stop=stop, rate_limit={"rate": "1/h", "service": "slowest"})
 
     assert called == [0]
-    assert ran.result.counters == ran.result.counters | {"succeeded": 1, "open": 3}
+    assert ran.result.counters == {**ran.result.counters, "succeeded": 1, "open": 3}
     assert VisitStatus.REJECTED.value not in [status for *_, status in statuses(ran)]

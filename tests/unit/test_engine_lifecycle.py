@@ -184,7 +184,7 @@ class Broken(dict[str, Any]):
     def items(self) -> Any:
         raise RuntimeError("cannot be read")
 
-    values = items  # type: ignore[assignment]
+    values = items
 
 
 def endless() -> dict[str, Any]:
@@ -249,6 +249,9 @@ def test_a_plugin_that_changes_its_input_fails_the_row() -> None:
     assert ran.result.counters["unhandled"] == 3
 
 
+THREE: Any = 3
+
+
 class Unspeakable(Exception):
     def __str__(self) -> str:
         raise ValueError("it has no name")
@@ -268,8 +271,8 @@ def test_an_error_that_cannot_be_written_down_fails_its_row_all_the_same(error: 
 
 
 @pytest.mark.parametrize(
-    "label", [None, 3, "nowhere", Route("nowhere"), Route(3), Route("yes", {"x": float("nan")})]
-)  # type: ignore[arg-type]
+    "label", [None, 3, "nowhere", Route("nowhere"), Route(THREE), Route("yes", {"x": float("nan")})]
+)
 def test_a_label_that_leads_nowhere_fails_its_row_alone(label: Any) -> None:
     gate = Asked(lambda row: label if row["n"] == 1 else "yes")
 
@@ -488,7 +491,7 @@ def test_a_sink_that_fails_for_good_stops_the_run_with_its_rows_open() -> None:
 
 def test_a_refused_row_goes_to_the_sink_for_refused_rows_and_no_further() -> None:
     source = ListSource([{"n": n} for n in range(3)])
-    sinks = {
+    sinks: dict[str, Any] = {
         "out": {"plugin": ListSink(rejects=lambda row: "odd" if row["n"] % 2 else None), "on_error": "bad"},
         "bad": ListSink(rejects=lambda row: "not here either"),
     }
@@ -541,7 +544,7 @@ class Deciding(Gate):
     determinism = Determinism.DETERMINISTIC
 
     async def evaluate(self, row: Row, context: Context) -> GateResult:  # type: ignore[override]
-        return row["n"] > 0
+        return bool(row["n"] > 0)
 
 
 def test_a_gate_may_be_a_coroutine() -> None:

@@ -192,7 +192,7 @@ def test_a_batch_is_flushed_by_time_while_the_source_is_silent() -> None:
         more.set()  # what comes out of the batch lets the source go on
         return row
 
-    nodes = [
+    nodes: list[dict[str, Any]] = [
         {"name": "batch", "aggregate": aggregate, "trigger": {"after": "2s"}},
         {"name": "then", "plugin": Applied(work)},
     ]
