@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from frame.engine.result import COUNTS_AS
+from frame.counters import COUNTS_AS
 from frame.events import OUTCOME_OF, RunStatus
 from frame.events import Path as WayToEnd
 

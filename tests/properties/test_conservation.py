@@ -3,8 +3,9 @@
 from collections import Counter
 
 from frame.config.models import PipelineConfig
+from frame.counters import COUNTS_AS
 from frame.errors import ConfigError
-from frame.events import COUNTS_AS, RunStatus
+from frame.events import RunStatus
 from frame.testing import TestRun, run_pipeline
 from frame.testing.strategies import pipelines, wild_pipelines
 from hypothesis import assume, given

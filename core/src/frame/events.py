@@ -68,27 +68,6 @@ OUTCOME_OF: dict[Path, Outcome] = {
     Path.BATCHED: Outcome.TRANSIENT,
 }
 
-COUNTS_AS: dict[Path, tuple[str, ...]] = {
-    Path.DEFAULT_FLOW: ("succeeded",),
-    Path.GATE_ROUTED: ("succeeded", "routed"),
-    Path.GATE_DISCARDED: ("succeeded", "discarded"),
-    Path.DROPPED: ("succeeded", "dropped"),
-    Path.ERROR_ROUTED: ("failed", "routed_error"),
-    Path.ERROR_DISCARDED: ("failed",),
-    Path.UNHANDLED: ("failed", "unhandled"),
-    Path.INVALID_AT_SOURCE: ("failed", "invalid"),
-    Path.SINK_REJECTED: ("failed", "diverted"),
-    Path.LATE_AT_MERGE: ("failed",),
-    Path.MERGE_INCOMPLETE: ("failed", "merge_failed"),
-    Path.VISIT_LIMIT: ("failed",),
-    Path.ABANDONED: ("failed",),
-    Path.FORKED: ("forked",),
-    Path.EXPANDED: ("expanded",),
-    Path.MERGED: ("merged",),
-    Path.BATCHED: (),
-}
-"""The counters of a run that a token adds to when it ends by a path (BEHAVIOUR §1)."""
-
 
 class RunStatus(StrEnum):
     RUNNING = "running"

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from frame.audit import schema
-from frame.audit.counters import counters_from
 from frame.audit.decoding import read_chunk_events
+from frame.counters import counters_from
 from frame.errors import AuditError
 from frame.events import (
     Abandoned,

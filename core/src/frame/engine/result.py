@@ -1,22 +1,12 @@
 """What a run came to."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from frame.events import COUNTS_AS, ArtifactMade, ErrorInfo, Event, Path, RunStatus
+from frame.events import ArtifactMade, ErrorInfo, Event, RunStatus
 from frame.graph.model import Graph
 from frame.telemetry.counts import NodeCounts, counted
-
-
-def counters(ended: Mapping[Path, int], rows: int, open_tokens: int) -> dict[str, int]:
-    """The counters of a run, from how many tokens ended by which path."""
-    totals: Counter[str] = Counter({name: 0 for names in COUNTS_AS.values() for name in names})
-    for path, count in ended.items():
-        for name in COUNTS_AS[path]:
-            totals[name] += count
-    return {"rows": rows, **totals, "open": open_tokens}
 
 
 class Tally:

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from frame.clock import Clock
+from frame.counters import counters_from
 from frame.engine.assembly import Assembly
 from frame.engine.context import RunFacts
 from frame.engine.failures import error_from
@@ -26,7 +27,7 @@ from frame.engine.nodes import Surroundings
 from frame.engine.reader import Read
 from frame.engine.recorder import Listener, Recorder
 from frame.engine.redaction import Redactor
-from frame.engine.result import RunResult, Tally, counters
+from frame.engine.result import RunResult, Tally
 from frame.engine.writer import Delivery, Writer
 from frame.errors import AuditError, FrameError, SourceError
 from frame.events import (
@@ -171,7 +172,7 @@ class Runner:
         self._deliveries.clear()
         self._commit()
         self._settle()
-        totals = counters(state.ended, state.next_row, state.open_tokens)
+        totals = counters_from(state.ended, state.next_row, state.next_token)
         status = self._status(cause, totals)
         now_us = self._clock.time_us()
         self._recorder.finish(status, totals, now_us)
