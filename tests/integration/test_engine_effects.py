@@ -327,11 +327,13 @@ def test_runs_leave_no_thread_behind(store: Path) -> None:
         sinks={"out": ListSink()},
     )
 
+    before = set(threading.enumerate())
+
     frame.run(pipe, audit=f"sqlite:///{store}")
 
     waiter, left = threading.Event(), ["not looked yet"]
     for _ in range(100):
-        left = [thread.name for thread in threading.enumerate() if thread.name.startswith("frame-")]
+        left = [thread.name for thread in set(threading.enumerate()) - before]
         if not left or waiter.wait(0.02):
             break
     assert left == []
