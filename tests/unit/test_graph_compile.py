@@ -400,6 +400,10 @@ def test_a_secret_that_is_not_there_is_named_by_its_reference():
             "close",
             "nodes[0] (s): plugin 'watched' failed in close(), before it was started: OSError: was never open",
         ),
+        (
+            "exit",
+            "nodes[0] (s): plugin 'watched' failed in close(), before it was started: SystemExit: 0",
+        ),
     ],
 )
 def test_a_plugin_that_fails_when_it_is_asked_is_a_problem_of_its_node(fails: str, expected: str):

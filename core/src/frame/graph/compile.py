@@ -96,7 +96,7 @@ class _Compilation:
             if isinstance(each.instance, kind):
                 try:
                     answers[number] = getattr(each.instance, question.__name__)()
-                except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
                     self.blame_plugin(number, f"failed in {question.__name__}()", error)
         return answers
 
@@ -106,7 +106,7 @@ class _Compilation:
             if each.instance is not None and each.ref is not None and not is_given(each.ref):
                 try:
                     each.instance.close()
-                except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+                except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
                     self.blame_plugin(number, "failed in close(), before it was started", error)
 
     def blame_plugin(self, number: int, message: str, error: Exception) -> None:

@@ -58,7 +58,7 @@ def check_options(
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             options.faults.append(_fault(detail, model, written, options))
-    except Exception as error:  # noqa: BLE001 - a validator may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a validator may raise anything
         options.faults.append(OptionFault((), options.quiet(f"cannot be checked: {error!r}")))
     else:
         options.faults += _literal_secrets(config, written)

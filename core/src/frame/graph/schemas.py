@@ -116,7 +116,7 @@ class _Propagation:
         if isinstance(plugin, Source) and not source.normalize:
             try:
                 given = plugin.provides()
-            except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
                 self.flow.faults[0] = error
         match source.mode:
             case SchemaMode.FIXED:
@@ -143,7 +143,7 @@ class _Propagation:
             return Known()
         try:
             return pass_through(incoming, plugin.provides(incoming.schema))
-        except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
             self.flow.faults[number] = error
             return Known()
 

@@ -118,7 +118,7 @@ def _make(selected: Selected, found: Found, options: Options, options_at: Path, 
     selected.quiet = options.quiet
     try:
         selected.instance = build()
-    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
         message = f"plugin {found.name!r} refused its options: {reason(error)}"
         _note(
             selected,
