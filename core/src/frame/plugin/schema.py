@@ -38,7 +38,9 @@ def parse_field_type(text: str) -> FieldType:
     if name == "any":
         return ANY
     if name not in (*SCALARS, "object"):
-        raise ValueError(f"{text!r} is not a field type; there are {', '.join(SCALARS)}, list[...], object, any")
+        raise ValueError(
+            f"{text!r} is not a field type; there are {', '.join(SCALARS)}, list[...], object, any"
+        )
     return FieldType(name, nullable)
 
 
