@@ -29,7 +29,7 @@ from frame.engine.recorder import Listener, Recorder
 from frame.engine.redaction import Redactor
 from frame.engine.result import RunResult, Tally
 from frame.engine.writer import Delivery, Writer
-from frame.errors import AuditError, FrameError, SourceError
+from frame.errors import AuditError, FrameBug, FrameError, SourceError
 from frame.events import (
     BatchFailed,
     Chunk,
@@ -265,7 +265,10 @@ class Runner:
             if self._graph.settings.abort_on_error:
                 self._abort_if_unhandled(events)
             if answer.cancelled:
-                break
+                return
+        state = self._scheduler.state
+        if state.source_ended and (state.waiting or state.batches or state.forks):
+            raise FrameBug("the source has ended, and rows are left that nothing moves on")
 
     def _next_work(self) -> Work | None:
         """What is to be done now, after what needed nobody's work has been taken note of."""
@@ -273,7 +276,7 @@ class Runner:
         decided = self._scheduler.advance(now_us)
         for event in decided:
             if isinstance(event, BatchFailed):
-                self.assembly.executors[event.node].adopt([event])
+                self.assembly.executors[event.node].hear(event)
         if self._graph.settings.abort_on_error:
             self._abort_if_unhandled(decided)
         return self._scheduler.next_work(now_us)

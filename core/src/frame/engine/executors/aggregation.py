@@ -184,6 +184,12 @@ class AggregationExecutor(Executor):
             )
         return None
 
+    def hear(self, event: Event) -> None:
+        if isinstance(event, BatchFailed):
+            # What the instance has been given must not come out with the next batch.
+            self._plugin.start_anew(hangs=False)
+        super().hear(event)
+
     def adopt(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, BatchFlushed):

@@ -23,6 +23,10 @@ class Executor:
         """Do `work`."""
         raise NotImplementedError
 
+    def hear(self, event: Event) -> None:
+        """`event` was decided at this node without any work."""
+        self.adopt([event])
+
     def adopt(self, events: Sequence[Event]) -> None:
         """The answer has come to `events`: tokens that were made by them get their rows."""
 
