@@ -1,8 +1,6 @@
 """What becomes of each row, told by plain recursion over the graph: no chunks, no events, no scheduler.
 
 It knows pipelines without count or time triggers, whose joins wait for every branch (require_all, best_effort).
-A branch that comes to a join which has failed already is late, and which of the branches those are depends on the
-order of work: both ends count as one here (`NOT_MERGED`).
 """
 
 from collections import Counter
@@ -27,7 +25,6 @@ from frame.plugin.results import Drop, Expand, Fail
 from frame.rows import Row, freeze
 from frame.testing.chance import ChanceSink, roll
 
-NOT_MERGED = "not_merged"
 Loops = Counter[tuple[int, Any]]
 
 
@@ -166,7 +163,7 @@ class Reference:
         merged = None
         if len(came) == len(fork.expected) or (node.policy is MergePolicy.BEST_EFFORT and came):
             merged = united(node, came)
-        self.ends[NOT_MERGED if merged is None else Path.MERGED] += len(came)
+        self.ends[Path.MERGE_INCOMPLETE if merged is None else Path.MERGED] += len(came)
         return None if merged is None else self.go(merged, node.to.node, Path.DEFAULT_FLOW, Counter(), join)
 
     def flush(self, number: int) -> None:

@@ -1,5 +1,6 @@
 """Which rows join a batch now, and which batch is to be flushed."""
 
+from frame.errors import ExpressionError
 from frame.events import BatchFailed, ErrorInfo, TriggerKind
 from frame.graph.model import AggregationNode
 from frame.scheduler import triggers
@@ -41,8 +42,24 @@ def refused_at_end(state: RunState) -> BatchFailed:
     """The end of the first open batch in graph order, which the end of the source refuses (`at_end: false`)."""
     node, batch = _first_open(state)
     error = ErrorInfo("BatchIncomplete", "the source ended before the batch was due")
+    return _failed(node, batch, TriggerKind.AT_END, error)
+
+
+def undecidable(state: RunState, node: AggregationNode, now_us: int) -> BatchFailed | None:
+    """The end of an open batch whose `when` cannot be evaluated: nobody could say any more when it is due."""
+    batch = state.batches.get(node.number)
+    if batch is None or node.trigger.when is None:
+        return None
+    try:
+        triggers.due(node.trigger, batch.count, now_us - batch.opened_us)
+    except ExpressionError as error:
+        return _failed(node, batch, TriggerKind.WHEN, ErrorInfo(type(error).__name__, str(error)))
+    return None
+
+
+def _failed(node: AggregationNode, batch: Batch, trigger: TriggerKind, error: ErrorInfo) -> BatchFailed:
     clause = next((n for n, way in enumerate(node.on_error) if way.when is None), None)
-    return BatchFailed(node.number, batch.number, TriggerKind.AT_END, batch.count, error, clause)
+    return BatchFailed(node.number, batch.number, trigger, batch.count, error, clause)
 
 
 def _first_open(state: RunState) -> tuple[AggregationNode, Batch]:

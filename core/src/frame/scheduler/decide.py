@@ -63,17 +63,19 @@ def _first_group(state: RunState, node: int) -> tuple[int, Tokens]:
 
 
 def _merge(state: RunState, node: CoalesceNode, now_us: int, closing: str = "") -> Merge | None:
-    """The forks that are to merge at `node` now, all for the first one's reason."""
-    ready: list[ForkGroup] = []
-    reason = ""
+    """The forks that are to merge at `node` now, all for one reason."""
+    ready: dict[str, list[ForkGroup]] = {}
     for group in state.forks.values():
         if group.coalesce != node.number or group.closed:
             continue
         verdict, why = verdict_on(node, group, now_us, closing)
-        if verdict is Verdict.MERGE and reason in ("", why):
-            ready.append(group)
-            reason = why
-    return Merge(node.number, tuple(_join(group) for group in ready), reason) if ready else None
+        if verdict is Verdict.MERGE:
+            ready.setdefault(why, []).append(group)
+    if not ready:
+        return None
+    # Not the first one's reason: the order in which a row's forks merge must not depend on the rows around it.
+    reason = min(ready)
+    return Merge(node.number, tuple(_join(group) for group in ready[reason]), reason)
 
 
 def verdict_on(node: CoalesceNode, group: ForkGroup, now_us: int, closing: str = "") -> tuple[Verdict, str]:
@@ -129,10 +131,11 @@ def advance(state: RunState, now_us: int) -> list[Event]:
     """What is settled already: arrivals at a coalesce, joins that cannot come about, batches that are refused."""
     events: list[Event] = []
     for node in state.graph.nodes:
-        if isinstance(node, CoalesceNode):
-            events += _arrivals(state, node, now_us)
-            if not events:
-                events += _failed_joins(state, node, now_us)
+        if isinstance(node, AggregationNode):
+            failed = aggregation.undecidable(state, node, now_us)
+            events += [failed] if failed else []
+        elif isinstance(node, CoalesceNode):
+            events += _failed_joins(state, node, now_us) or _arrivals(state, node, now_us)
         if events:
             return events
     if state.source_ended and next_work(state, now_us) is None:
@@ -145,32 +148,38 @@ def _at_end(state: RunState, now_us: int) -> list[Event]:
     if state.batches:
         return [aggregation.refused_at_end(state)]
     node = _first_waiting(state)
-    return [] if node is None else list(_failed_joins(state, node, now_us, "end_of_source"))
+    return [] if node is None else [*_failed_joins(state, node, now_us, "end_of_source")]
 
 
 def _arrivals(state: RunState, node: CoalesceNode, now_us: int) -> Iterator[Event]:
-    """The first group of tokens at the coalesce: those whose fork is undecided wait, the others are late."""
+    """The first group of tokens at the coalesce: those whose fork is undecided wait, the others came too late."""
     if node.number not in state.waiting:
         return
     visit, tokens = _first_group(state, node.number)
     in_time: list[int] = []
-    late: list[Event] = []
+    too_late: list[Event] = []
     arriving: dict[int, int] = {}
     for token in tokens:
         group = state.forks[state.branch_of[token][0]]
+        if group.closed and group.verdict is Verdict.FAIL:
+            error = ErrorInfo(
+                "MergeIncomplete", "the other branches could not be merged before this one came"
+            )
+            too_late.append(Waiting(node.number, visit, [token], now_us))
+            too_late.append(MergeFailed(node.number, group.number, [token], error))
         # Several branches of one fork may stand in this group, and the first may already decide.
-        if _is_over(node, group, now_us) or _decided_by(node, group, arriving.get(group.number, 0)):
-            late.append(MergeLate(node.number, group.number, token, visit))
+        elif _is_over(node, group, now_us) or _decided_by(node, group, arriving.get(group.number, 0)):
+            too_late.append(MergeLate(node.number, group.number, token, visit))
         else:
             arriving[group.number] = arriving.get(group.number, 0) + 1
             in_time.append(token)
     if in_time:
         yield Waiting(node.number, visit, in_time, now_us)
-    yield from late
+    yield from too_late
 
 
 def _is_over(node: CoalesceNode, group: ForkGroup, now_us: int) -> bool:
-    """Whether `group` is decided, or time has decided it: what comes after its deadline is late, merged or not."""
+    """Whether `group` is to merge without more branches, by its policy or because time is up."""
     return group.decided or verdict_on(node, group, now_us)[0] is not Verdict.WAIT
 
 
@@ -181,18 +190,18 @@ def _decided_by(node: CoalesceNode, group: ForkGroup, more: int) -> bool:
     return verdict is not Verdict.WAIT
 
 
-def _failed_joins(
-    state: RunState, node: CoalesceNode, now_us: int, closing: str = ""
-) -> Iterator[MergeFailed]:
+def _failed_joins(state: RunState, node: CoalesceNode, now_us: int, closing: str = "") -> list[MergeFailed]:
+    """The ends of all forks that cannot be merged at `node` any more, with the branches that are there."""
+    failed = []
     for group in state.forks.values():
         if group.coalesce != node.number or group.closed:
             continue
         verdict, reason = verdict_on(node, group, now_us, closing)
         if verdict is Verdict.FAIL:
             error = ErrorInfo("MergeIncomplete", f"{reason}: {_who_is_there(group)}")
-            yield MergeFailed(
-                node.number, group.number, [group.arrived[n] for n in sorted(group.arrived)], error
-            )
+            arrived = [group.arrived[index] for index in sorted(group.arrived)]
+            failed.append(MergeFailed(node.number, group.number, arrived, error))
+    return failed
 
 
 def _who_is_there(group: ForkGroup) -> str:

@@ -50,6 +50,7 @@ from frame.graph.model import (
     Graph,
     To,
 )
+from frame.scheduler.coalesce import Verdict
 from frame.scheduler.state import Batch, ForkGroup, Intent, LoopEdge, RunState
 from frame.scheduler.tokens import pack, visits_of
 
@@ -258,20 +259,21 @@ def _merged(state: RunState, event: Merged) -> None:
         if group.outer is not None:
             state.branch_of[child] = group.outer
         state.end(merged, Path.MERGED)
-        _close(state, group)
+        _close(state, group, Verdict.MERGE)
     state.place(event.children, _to(state, event.node), 0, Path.DEFAULT_FLOW)
 
 
 def _merge_failed(state: RunState, event: MergeFailed) -> None:
-    group = state.forks[event.group]
     state.end(event.tokens, Path.MERGE_INCOMPLETE)
-    outer = group.outer
-    _close(state, group)
-    state.lose_branch(outer)
+    group = state.forks.get(event.group)
+    if group is None or group.closed:  # a branch that came after the others had failed
+        return
+    _close(state, group, Verdict.FAIL)
+    state.lose_branch(group.outer)
 
 
-def _close(state: RunState, group: ForkGroup) -> None:
-    group.closed = True
+def _close(state: RunState, group: ForkGroup, verdict: Verdict) -> None:
+    group.closed, group.verdict = True, verdict
     state.judge(group)
 
 

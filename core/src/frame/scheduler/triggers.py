@@ -6,12 +6,16 @@ when    an expression over batch.count and batch.age (seconds)
 at_end  when the source has ended
 """
 
+from frame.errors import ExpressionError
 from frame.events import TriggerKind
 from frame.graph.model import Trigger
 
 
 def due(trigger: Trigger, count: int, age_us: int) -> TriggerKind | None:
-    """The trigger that has fired for a batch of `count` members whose first came `age_us` ago, if one has."""
+    """The trigger that has fired for a batch of `count` members whose first came `age_us` ago, if one has.
+
+    Raises ExpressionError when `when` cannot be evaluated.
+    """
     if trigger.count is not None and count >= trigger.count:
         return TriggerKind.COUNT
     if trigger.after_s is not None and age_us >= _after_us(trigger.after_s):
@@ -26,7 +30,7 @@ def room(trigger: Trigger, count: int, age_us: int, offered: int) -> int:
     if trigger.count is not None:
         offered = min(offered, trigger.count - count)
     if trigger.when is not None:
-        return next((n for n in range(1, offered + 1) if _holds(trigger, count + n, age_us)), offered)
+        return next((n for n in range(1, offered + 1) if _may_hold(trigger, count + n, age_us)), offered)
     return offered
 
 
@@ -37,6 +41,14 @@ def deadline_us(trigger: Trigger, opened_us: int) -> int | None:
 
 def _after_us(after_s: float) -> int:
     return round(after_s * 1_000_000)
+
+
+def _may_hold(trigger: Trigger, count: int, age_us: int) -> bool:
+    """Whether `when` holds, or cannot be evaluated, which is for `due` to say when it comes to that."""
+    try:
+        return _holds(trigger, count, age_us)
+    except ExpressionError:
+        return True
 
 
 def _holds(trigger: Trigger, count: int, age_us: int) -> bool:
