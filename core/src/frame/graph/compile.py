@@ -109,7 +109,7 @@ class _Compilation:
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
                     self.blame_plugin(number, "failed in close(), before it was started", error)
 
-    def blame_plugin(self, number: int, message: str, error: Exception) -> None:
+    def blame_plugin(self, number: int, message: str, error: BaseException) -> None:
         each = self.workshop.selected[number]
         name = each.ref.name if each.ref else "?"
         text = each.quiet(f"plugin {name!r} {message}: {reason(error)}")

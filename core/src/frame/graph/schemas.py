@@ -41,7 +41,7 @@ class Flow:
 
     incoming: dict[int, Known] = field(default_factory=dict)
     outgoing: dict[int, Known] = field(default_factory=dict)
-    faults: dict[int, Exception] = field(default_factory=dict)
+    faults: dict[int, BaseException] = field(default_factory=dict)
     ways_in: dict[int, list[Way]] = field(default_factory=dict)
 
     def along(self, way: Way, target: AnyNode) -> Known | None:

@@ -131,7 +131,7 @@ def _make(selected: Selected, found: Found, options: Options, options_at: Path, 
     selected.ref = _ref(found, selected.instance, recorded(options.config, around.fingerprint), build)
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What a plugin says is wrong; a ValueError is its way of saying so, anything else is named."""
     return str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
 
