@@ -39,7 +39,8 @@ def test_without_batches_each_sink_gets_the_same_rows_in_the_same_order(pipeline
         assert cut.result.counters == whole.result.counters
 
 
-@given(pipelines())
+# Which branch comes first (first, quorum) depends on when a batch on one of them is flushed.
+@given(pipelines(Ingredients(policies=("require_all", "best_effort"))))
 def test_with_batches_each_sink_gets_the_same_rows(pipeline: PipelineConfig):
     whole = in_chunks(pipeline, 1000)
 

@@ -75,7 +75,14 @@ def _merge(state: RunState, node: CoalesceNode, now_us: int, closing: str = "") 
         return None
     # Not the first one's reason: the order in which a row's forks merge must not depend on the rows around it.
     reason = min(ready)
-    return Merge(node.number, tuple(_join(group) for group in ready[reason]), reason)
+    groups = sorted(ready[reason], key=lambda group: _place(state, group))
+    return Merge(node.number, tuple(_join(group) for group in groups), reason)
+
+
+def _place(state: RunState, group: ForkGroup) -> tuple[int, int]:
+    """Where `group` stands in the order of the source rows; what it becomes is numbered in that order."""
+    token = next(iter(group.arrived.values()))
+    return state.root_of.get(token, token), group.number
 
 
 def verdict_on(node: CoalesceNode, group: ForkGroup, now_us: int, closing: str = "") -> tuple[Verdict, str]:
