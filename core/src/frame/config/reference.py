@@ -129,7 +129,7 @@ def _linked(name: str) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    return f"`{_written(field.get_default(call_default_factory=True))}`"
+    return f"`{_written(field.get_default(call_default_factory=True, validated_data={}))}`"
 
 
 def _written(value: Any) -> str:
