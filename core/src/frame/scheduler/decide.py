@@ -65,9 +65,7 @@ def _first_group(state: RunState, node: int) -> tuple[int, Tokens]:
 def _merge(state: RunState, node: CoalesceNode, now_us: int, closing: str = "") -> Merge | None:
     """The forks that are to merge at `node` now, all for one reason."""
     ready: dict[str, list[ForkGroup]] = {}
-    for group in state.forks.values():
-        if group.coalesce != node.number or group.closed:
-            continue
+    for group in _judgeable(state, node, now_us, closing):
         verdict, why = verdict_on(node, group, now_us, closing)
         if verdict is Verdict.MERGE:
             ready.setdefault(why, []).append(group)
@@ -77,6 +75,18 @@ def _merge(state: RunState, node: CoalesceNode, now_us: int, closing: str = "") 
     reason = min(ready)
     groups = sorted(ready[reason], key=lambda group: _place(state, group))
     return Merge(node.number, tuple(_join(group) for group in groups), reason)
+
+
+def _judgeable(state: RunState, node: CoalesceNode, now_us: int, closing: str) -> Iterator[ForkGroup]:
+    """The open forks at `node` on which there is a verdict, or may be one because waiting is over."""
+    for number in state.decided.get(node.number, ()):
+        yield state.forks[number]
+    for number in state.undecided.get(node.number, ()):
+        group = state.forks[number]
+        deadline = _deadline_us(node, group)
+        if not closing and (deadline is None or now_us < deadline):
+            return  # the others were opened later
+        yield group
 
 
 def _place(state: RunState, group: ForkGroup) -> tuple[int, int]:
@@ -111,9 +121,12 @@ def _closing_merge(state: RunState) -> Merge | None:
 
 
 def _first_waiting(state: RunState) -> CoalesceNode | None:
-    number = min((group.coalesce for group in state.forks.values() if not group.closed), default=0)
-    node = state.graph.nodes[number]
-    return node if isinstance(node, CoalesceNode) else None
+    for node in state.graph.nodes:
+        if isinstance(node, CoalesceNode) and (
+            state.decided.get(node.number) or state.undecided.get(node.number)
+        ):
+            return node
+    return None
 
 
 def next_deadline_us(state: RunState) -> int | None:
@@ -123,11 +136,11 @@ def next_deadline_us(state: RunState) -> int | None:
         node = state.graph.nodes[number]
         assert isinstance(node, AggregationNode)
         deadlines.append(triggers.deadline_us(node.trigger, batch.opened_us))
-    for group in state.forks.values():
-        node = state.graph.nodes[group.coalesce]
+    for number, groups in state.undecided.items():
+        node = state.graph.nodes[number]
         assert isinstance(node, CoalesceNode)
-        if not group.decided:
-            deadlines.append(_deadline_us(node, group))
+        if groups:
+            deadlines.append(_deadline_us(node, state.forks[next(iter(groups))]))
     return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
 
@@ -200,9 +213,7 @@ def _decided_by(node: CoalesceNode, group: ForkGroup, more: int) -> bool:
 def _failed_joins(state: RunState, node: CoalesceNode, now_us: int, closing: str = "") -> list[MergeFailed]:
     """The ends of all forks that cannot be merged at `node` any more, with the branches that are there."""
     failed = []
-    for group in state.forks.values():
-        if group.coalesce != node.number or group.closed:
-            continue
+    for group in _judgeable(state, node, now_us, closing):
         verdict, reason = verdict_on(node, group, now_us, closing)
         if verdict is Verdict.FAIL:
             error = ErrorInfo("MergeIncomplete", f"{reason}: {_who_is_there(group)}")

@@ -183,7 +183,7 @@ def _open_group(state: RunState, parent: int, first: int, fork: Fork, joins_at: 
     # The place in an outer fork is kept for the merged token: the parent has not lost it by forking.
     outer = state.branch_of.pop(parent, None)
     names = tuple(branch.name for branch in fork.branches)
-    state.forks[parent] = ForkGroup(parent, joins_at, names, fork.expected, now_us, outer)
+    state.open_fork(ForkGroup(parent, joins_at, names, fork.expected, now_us, outer))
     for index in fork.expected:
         state.branch_of[first + index] = (parent, index)
 
@@ -197,6 +197,19 @@ def _buffered(state: RunState, event: Buffered) -> None:
         state.next_batch = max(state.next_batch, event.batch + 1)
     batch.count += len(event.tokens)
     batch.parts.append((event.visits, pack(event.tokens)))
+    last = event.tokens[-1]
+    batch.last_root = state.root_of.get(last, last)
+    node = state.graph.nodes[event.node]
+    assert isinstance(node, AggregationNode)
+    if state.root_of and not _members_may_go_on(node):
+        for token in event.tokens:
+            state.root_of.pop(token, None)
+
+
+def _members_may_go_on(node: AggregationNode) -> bool:
+    """Whether the members of a batch may themselves come to another node, and so need their place in the order."""
+    leads_on = any(isinstance(clause.to, To) for clause in node.on_error)
+    return leads_on or node.mode is BatchMode.PASSTHROUGH
 
 
 def by_visit(visits: Visits, tokens: Tokens) -> Iterable[tuple[int, Tokens]]:
@@ -221,9 +234,7 @@ def _batch_flushed(state: RunState, event: BatchFlushed) -> None:
     state.new_tokens(event.outputs)
     if event.trigger is not TriggerKind.AT_END:
         # Outputs take the place of the row that completed the batch, wherever the chunks were cut.
-        last = batch.parts[-1][1][-1]
-        for output in event.outputs:
-            state.descend(output, last)
+        state.root_of.update(dict.fromkeys(event.outputs, batch.last_root))
     for _, members in batch.parts:
         state.end(members, Path.BATCHED)
     if event.outputs:
@@ -259,7 +270,7 @@ def _merged(state: RunState, event: Merged) -> None:
         if group.outer is not None:
             state.branch_of[child] = group.outer
         state.end(merged, Path.MERGED)
-        _close(state, group, Verdict.MERGE)
+        state.close_fork(group, Verdict.MERGE)
     state.place(event.children, _to(state, event.node), 0, Path.DEFAULT_FLOW)
 
 
@@ -268,13 +279,8 @@ def _merge_failed(state: RunState, event: MergeFailed) -> None:
     group = state.forks.get(event.group)
     if group is None or group.closed:  # a branch that came after the others had failed
         return
-    _close(state, group, Verdict.FAIL)
+    state.close_fork(group, Verdict.FAIL)
     state.lose_branch(group.outer)
-
-
-def _close(state: RunState, group: ForkGroup, verdict: Verdict) -> None:
-    group.closed, group.verdict = True, verdict
-    state.judge(group)
 
 
 def _merge_late(state: RunState, event: MergeLate) -> None:
@@ -318,6 +324,8 @@ def _abandoned(state: RunState, event: Abandoned) -> None:
     state.intents.clear()
     state.batches.clear()
     state.forks.clear()
+    state.undecided.clear()
+    state.decided.clear()
     state.branch_of.clear()
     state.end(event.tokens, Path.ABANDONED)
 

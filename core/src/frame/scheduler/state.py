@@ -18,11 +18,16 @@ from frame.scheduler.tokens import Group
 
 @dataclass(slots=True)
 class Batch:
-    """The batch that an aggregation has open. `parts`: its members as they came, with their visits."""
+    """The batch that an aggregation has open.
+
+    `parts`: its members as they came, with their visits; `last_root`: the source token that the last one goes back
+    to.
+    """
 
     number: int
     opened_us: int
     count: int = 0
+    last_root: int = 0
     parts: list[tuple[Visits, Tokens]] = field(default_factory=list)
 
 
@@ -82,6 +87,8 @@ class RunState:
 
     `root_of`: for tokens that others made, the source token they descend from; `branch_of`: the fork group and
     branch of tokens that a coalesce expects; `loops`: how often a token has taken each loop edge.
+    `undecided` and `decided`: by coalesce, the forks on which its policy has not spoken, oldest first, and those on
+    which it has and whose end is not recorded yet.
     """
 
     graph: Graph
@@ -90,6 +97,8 @@ class RunState:
     intents: dict[int, Intent] = field(default_factory=dict)
     batches: dict[int, Batch] = field(default_factory=dict)
     forks: dict[int, ForkGroup] = field(default_factory=dict)
+    undecided: dict[int, dict[int, None]] = field(default_factory=dict)
+    decided: dict[int, dict[int, None]] = field(default_factory=dict)
     branch_of: dict[int, tuple[int, int]] = field(default_factory=dict)
     root_of: dict[int, int] = field(default_factory=dict)
     loops: dict[int, Counter[LoopEdge]] = field(default_factory=dict)
@@ -159,14 +168,28 @@ class RunState:
         group.lost += 1
         self.judge(group)
 
+    def open_fork(self, group: ForkGroup) -> None:
+        """The branches of `group` are on their way."""
+        self.forks[group.number] = group
+        self.undecided.setdefault(group.coalesce, {})[group.number] = None
+
+    def close_fork(self, group: ForkGroup, verdict: Verdict) -> None:
+        """What became of `group` is recorded."""
+        group.closed, group.verdict = True, verdict
+        self.undecided[group.coalesce].pop(group.number, None)
+        self.decided.get(group.coalesce, {}).pop(group.number, None)
+        self.judge(group)
+
     def judge(self, group: ForkGroup) -> None:
         """Ask the policy again, unless it has spoken; forget the group when all its branches are accounted for."""
         node = self.graph.nodes[group.coalesce]
         assert isinstance(node, CoalesceNode)
         if not group.decided:
-            group.verdict, group.reason = coalesce.decide(
-                node, len(group.expected), len(group.arrived), group.lost
-            )
+            count = len(group.expected), len(group.arrived), group.lost
+            group.verdict, group.reason = verdict, _ = coalesce.decide(node, *count)
+            if verdict is not Verdict.WAIT:
+                del self.undecided[group.coalesce][group.number]
+                self.decided.setdefault(group.coalesce, {})[group.number] = None
         if group.closed and len(group.arrived) + group.lost + group.late == len(group.expected):
             del self.forks[group.number]
 
