@@ -183,7 +183,7 @@ class MergeConfig(FileModel):
         default=None, description="How many branches are enough; for policy quorum."
     )
     timeout: LongerThanNone | None = Field(
-        default=None, description="How long to wait after the first branch; policy best_effort needs one."
+        default=None, description="How long to wait after the fork; policy best_effort needs one."
     )
     merge: Literal["union", "nested", "select"] = Field(
         default="union",
