@@ -37,6 +37,7 @@ TABLE = (
         "flights",
         {
             "rows": 3643,
+            "tokens": 13937,
             "succeeded": 573,
             "routed": 557,
             "failed": 85,
@@ -53,12 +54,12 @@ TABLE = (
     ),
     Example(
         "dirty-data",
-        {"rows": 15, "succeeded": 6, "dropped": 2, "failed": 9, "invalid": 9},
+        {"rows": 15, "tokens": 15, "succeeded": 6, "dropped": 2, "failed": 9, "invalid": 9},
         {"members": "members.csv", "rejected": "rejected.jsonl"},
     ),
     Example(
         "dirty-data",
-        {"rows": 3, "succeeded": 3},
+        {"rows": 3, "tokens": 3, "succeeded": 3},
         {"members": "old-members.jsonl"},
         pipeline="old-system.yaml",
     ),
@@ -66,6 +67,7 @@ TABLE = (
         "expansion",
         {
             "rows": 5,
+            "tokens": 30,
             "succeeded": 11,
             "routed": 7,
             "dropped": 1,
@@ -78,13 +80,13 @@ TABLE = (
     ),
     Example(
         "retry-and-breaker",
-        {"rows": 6, "succeeded": 4, "failed": 2, "routed_error": 2},
+        {"rows": 6, "tokens": 6, "succeeded": 4, "failed": 2, "routed_error": 2},
         {"offers": "offers.csv", "rejected": "rejected.jsonl"},
         before=(sys.executable, "service.py"),
     ),
     Example(
         "loop",
-        {"rows": 6, "succeeded": 5, "discarded": 1, "failed": 1},
+        {"rows": 6, "tokens": 6, "succeeded": 5, "discarded": 1, "failed": 1},
         {"reached": "reached.csv"},
     ),
 )
