@@ -3,5 +3,5 @@
 main        the command and its subcommands, imported when they are named
 commands/   one module a subcommand
 rendering/  results as text for people
-exit_codes, failures, garbage, signals, output, options    what the subcommands share
+exit_codes, failures, signals, output, options    what the subcommands share
 """

@@ -1,5 +1,7 @@
 """The command `frame`. A subcommand's module is imported when the subcommand is named, and not before."""
 
+import atexit
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -10,8 +12,8 @@ import click
 
 from frame import __version__
 from frame.cli.failures import report
-from frame.cli.garbage import collecting_seldom
 from frame.cli.output import NobodyReads, hand_over, leave_stdout, open_closed_streams
+from frame.garbage import collecting_rarely
 
 if TYPE_CHECKING:
     from importlib_metadata import EntryPoint
@@ -39,8 +41,9 @@ class Frame(click.Group):
         arguments = sys.argv[1:] if args is None else list(args)
         options["standalone_mode"] = False
         open_closed_streams()
+        atexit.register(gc.freeze)  # what the process made is not looked through once more when it ends
         try:
-            with collecting_seldom():
+            with collecting_rarely():
                 code = super().main(args, *rest, **options) or 0
         except SystemExit:
             raise

@@ -21,7 +21,6 @@ from frame.counters import counters_from
 from frame.engine.assembly import Assembly
 from frame.engine.context import RunFacts
 from frame.engine.failures import error_from
-from frame.engine.garbage import collecting_rarely
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import Surroundings
 from frame.engine.reader import Read
@@ -43,6 +42,7 @@ from frame.events import (
     SinkConfirmed,
     VisitsBegun,
 )
+from frame.garbage import collecting_rarely
 from frame.graph.model import Graph
 from frame.plugin.protocols import Determinism
 from frame.scheduler.scheduler import Scheduler
