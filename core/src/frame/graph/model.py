@@ -230,6 +230,12 @@ class AggregationNode(Node):
     to: To
     kind = NodeKind.AGGREGATION
 
+    @property
+    def members_may_go_on(self) -> bool:
+        """Whether members of a batch may come to another node themselves, so that their rows are needed again."""
+        leads_on = any(isinstance(clause.to, To) for clause in self.on_error)
+        return leads_on or self.mode is BatchMode.PASSTHROUGH
+
 
 @dataclass(frozen=True, slots=True)
 class CoalesceNode(Node):

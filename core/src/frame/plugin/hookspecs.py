@@ -19,7 +19,6 @@ import pluggy
 
 PROJECT = "frame"
 ENTRY_POINT_GROUP = "frame.plugins"
-COMMANDS_GROUP = "frame.commands"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)

@@ -64,10 +64,6 @@ class Schema:
         gone = set(names)
         return Schema({name: kind for name, kind in self.fields.items() if name not in gone}, self.complete)
 
-    def lacks(self, name: str) -> bool:
-        """Whether a row may come without field `name`."""
-        return name not in self.fields
-
 
 def accepts(needed: FieldType, given: FieldType) -> bool:
     """Whether a value of type `given` will always do where `needed` is asked for.

@@ -201,15 +201,9 @@ def _buffered(state: RunState, event: Buffered) -> None:
     batch.last_root = state.root_of.get(last, last)
     node = state.graph.nodes[event.node]
     assert isinstance(node, AggregationNode)
-    if state.root_of and not _members_may_go_on(node):
+    if state.root_of and not node.members_may_go_on:
         for token in event.tokens:
             state.root_of.pop(token, None)
-
-
-def _members_may_go_on(node: AggregationNode) -> bool:
-    """Whether the members of a batch may themselves come to another node, and so need their place in the order."""
-    leads_on = any(isinstance(clause.to, To) for clause in node.on_error)
-    return leads_on or node.mode is BatchMode.PASSTHROUGH
 
 
 def by_visit(visits: Visits, tokens: Tokens) -> Iterable[tuple[int, Tokens]]:

@@ -26,7 +26,7 @@ from frame.events import (
     Payloads,
     VisitStatus,
 )
-from frame.graph.model import AggregationNode, BatchMode, CallPolicy, To
+from frame.graph.model import AggregationNode, BatchMode, CallPolicy
 from frame.rows import Row, freeze_all
 from frame.scheduler.work import Accept, Accepted, Flush, Flushed, FlushFailed
 
@@ -50,13 +50,8 @@ class AggregationExecutor(Executor):
     ) -> None:
         super().__init__(around, inflight, payloads)
         self._node, self._plugin, self._check_types = node, plugin, check_types
-        self._members = Spool() if self._needs_members() else None
+        self._members = Spool() if node.members_may_go_on else None
         self._outputs: tuple[list[Row], list[bytes]] = [], []
-
-    def _needs_members(self) -> bool:
-        """Whether the rows of members may be needed again, because they go on themselves."""
-        leads_on = any(isinstance(clause.to, To) for clause in self._node.on_error)
-        return leads_on or self._node.mode is BatchMode.PASSTHROUGH
 
     # --- Into the batch -------------------------------------------------------------------------
 
