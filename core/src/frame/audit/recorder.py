@@ -17,7 +17,7 @@ from frame.audit import conservation, schema
 from frame.audit.database import Database, explain
 from frame.audit.encoding import encode
 from frame.audit.opening import RunOpening
-from frame.audit.text import from_json, to_json
+from frame.audit.text import to_json
 from frame.errors import AuditError, FrameBug, Refused, TryAgainLater
 from frame.events import Chunk, RunStatus
 
@@ -226,13 +226,6 @@ def newest_status(connection: Connection, run: int) -> RunStatus:
     changes = schema.run_changes
     newest = select(changes.c.status).where(changes.c.run == run).order_by(changes.c.number.desc()).limit(1)
     return RunStatus(connection.scalars(newest).one())
-
-
-def read_config(connection: Connection, run: int) -> Any:
-    """The pipeline file of a run as it was recorded."""
-    headers = schema.run_headers
-    data = connection.scalars(select(headers.c.config).where(headers.c.run == run)).one()
-    return from_json(data.decode("utf-8"))
 
 
 def _expiry(now_us: int, lease_s: float) -> int:
