@@ -1,0 +1,46 @@
+"""Small files beside the store, written whole or not at all, and there to stay once they are written."""
+
+import os
+import time
+from pathlib import Path
+
+from frame.errors import Refused
+
+
+def write_new(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write `text` to `path`, where nothing may be. Raises Refused."""
+    _write(path, text, mode, replace=False)
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write `text` to `path`, in place of what is there. Raises Refused."""
+    _write(path, text, mode, replace=True)
+
+
+def _write(path: Path, text: str, mode: int, *, replace: bool) -> None:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            beside.replace(path)
+        else:
+            os.link(beside, path)
+        _sync_folder(path.parent)
+    except FileExistsError as error:
+        raise Refused(f"{path} is there already and is not overwritten") from error
+    except OSError as error:
+        raise Refused(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
