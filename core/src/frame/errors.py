@@ -20,6 +20,7 @@
     ├── SinkError            a sink failed as a whole; the run stops, resumable
     ├── AuditError           stop: the record cannot be written or trusted
     ├── Refused              what was asked for is not safe or not allowed now
+    │   └── ReplayDiffers
     ├── TryAgainLater        another process holds what is needed
     └── FrameBug             a fault in frame itself: please report it
 
@@ -256,6 +257,23 @@ class AuditError(FrameError):
 
 class Refused(FrameError):
     """What was asked for is not safe, not allowed, or no longer possible."""
+
+
+class ReplayDiffers(Refused):
+    """A node makes something else of a row now than it did when the run took place.
+
+    `recorded`, `made`: the digests of both rows, or what came out in words.
+    """
+
+    def __init__(self, node: str, token: int, recorded: str, made: str) -> None:
+        super().__init__(node, token, recorded, made)
+        self.node, self.token, self.recorded, self.made = node, token, recorded, made
+
+    def __str__(self) -> str:
+        return (
+            f"node {self.node!r} made {self.recorded} of token {self.token}, as the record has it, and makes "
+            f"{self.made} of it now: its plugin, or what it reads, is not what it was (`frame replay` lists all of it)"
+        )
 
 
 class TryAgainLater(FrameError):
