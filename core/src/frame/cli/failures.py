@@ -9,6 +9,7 @@ import click
 from frame.cli.exit_codes import ExitCode, of_error
 from frame.cli.output import NobodyReads, complain, hand_over, leave_stdout, print_json, say
 from frame.errors import ConfigError, FrameError
+from frame.secrecy import PROCESS
 
 SCHEMA_VERSION = 1
 
@@ -56,12 +57,12 @@ def _tell(error: BaseException, debug: bool) -> None:
 
 
 def _as_json(error: BaseException, code: ExitCode) -> dict[str, object]:
-    said: dict[str, object] = {"type": type(error).__name__, "message": str(error)}
+    said: dict[str, object] = {"type": type(error).__name__, "message": PROCESS.text(str(error))}
     if isinstance(error, ConfigError):
         said["problems"] = [
             {
-                "message": problem.message,
-                "remedy": problem.remedy,
+                "message": PROCESS.text(problem.message),
+                "remedy": PROCESS.text(problem.remedy),
                 "field": problem.field,
                 "file": problem.file,
                 "line": problem.line,

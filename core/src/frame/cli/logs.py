@@ -3,6 +3,7 @@
 import logging
 
 from frame.cli.output import say, visible
+from frame.secrecy import PROCESS
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
@@ -15,7 +16,7 @@ class _Stderr(logging.Handler):
         text = f"{record.levelname.lower()}: {record.name}: {record.getMessage()}"
         if record.exc_info and self.level <= logging.DEBUG:
             text += " " + logging.Formatter().formatException(record.exc_info)
-        say(visible(text))
+        say(visible(PROCESS.text(text)))
 
 
 def logs_to_stderr(verbosity: int = 0) -> None:

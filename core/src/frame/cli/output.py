@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, TextIO, cast
 
 import click
 
+from frame.secrecy import PROCESS
+
 _KEPT = frozenset("\n\t")
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode categories that a terminal obeys instead of showing: controls, bidi and other format characters."""
@@ -93,9 +95,10 @@ def _as_json(value: object) -> object:
 def say(*lines: str, colour: str = "") -> None:
     """Write messages to stderr, safely, in whatever encoding it has; in `colour` where colours are wanted.
 
-    One that cannot be written stops nothing: the exit code still tells how it went.
+    Secrets that this process has read are left out. A message that cannot be written stops nothing: the exit code
+    still tells how it went.
     """
-    text = safe("\n".join(lines))
+    text = safe(PROCESS.text("\n".join(lines)))
     if colour and colours(sys.stderr):
         text = click.style(text, fg=colour)
     encoding = sys.stderr.encoding or "utf-8"
@@ -154,6 +157,26 @@ def open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
+class ScreenedStream:
+    """A stand-in for sys.stderr while plugins run, whatever they write to it: secrets are left out."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` without the secrets that this process has read."""
+        self._stream.write(PROCESS.text(text))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @classmethod
+    def instead_of(cls, stream: TextIO) -> TextIO:
+        """The stand-in for `stream`."""
+        return cast(TextIO, cls(stream))
+
+
 class PluginPrints:
     """A stand-in for sys.stdout while plugins run: what they print is a message, what a sink writes is data."""
 
@@ -165,7 +188,7 @@ class PluginPrints:
     def write(self, text: str) -> int:
         """Print `text` on stderr, whatever that is now."""
         with suppress(OSError):
-            sys.stderr.write(safe(text))
+            sys.stderr.write(safe(PROCESS.text(text)))
         return len(text)
 
     def flush(self) -> None:

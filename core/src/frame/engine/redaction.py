@@ -1,31 +1,26 @@
 """Keeps the values of secrets out of everything that is written down."""
 
-import base64
-import json
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import quote, quote_plus
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretBytes, SecretStr
 
-HIDDEN = "[secret]"
-
-SHORTEST = 4
-"""Secrets of fewer characters are not looked for: they would be found everywhere."""
+from frame import secrecy
 
 
 class Redactor:
-    """Replaces known secret values in text, also where they stand base64, URL, hex or JSON encoded."""
+    """Replaces known secret values in text, also where they stand in another encoding (see frame.secrecy)."""
 
     def __init__(self, values: Iterable[str] = ()) -> None:
-        self._forms: list[str] = []
+        self._screen = secrecy.Screen()
         self.learn(values)
 
     def learn(self, values: Iterable[str]) -> None:
-        """Keep these out, too."""
-        forms = {form for value in values if len(value) >= SHORTEST for form in _forms(value)}
-        self._forms = sorted(forms.union(self._forms), key=len, reverse=True)
+        """Keep these out, too; of what this process prints as well."""
+        values = list(values)
+        self._screen.learn(values)
+        secrecy.PROCESS.learn(values)
 
     def text(self, text: str) -> str:
         """`text` without any secret, and as it can be written in UTF-8.
@@ -33,8 +28,7 @@ class Redactor:
         >>> Redactor(["hunter22"]).text("login hunter22 failed")
         'login [secret] failed'
         """
-        for form in self._forms:
-            text = text.replace(form, HIDDEN)
+        text = self._screen.text(text)
         if not text.isascii():  # half of a surrogate pair would stop the commit
             text = text.encode("utf-8", "backslashreplace").decode()
         return text
@@ -42,8 +36,8 @@ class Redactor:
     def data(self, value: Any) -> Any:
         """`value` with every text in it, field names too, made safe in the same way.
 
-        >>> Redactor(["hunter22"]).data({"url": ["ftp://me:hunter22@host"]})
-        {'url': ['ftp://me:[secret]@host']}
+        >>> Redactor(["hunter22"]).data({"notes": ["hunter22 fails"]})
+        {'notes': ['[secret] fails']}
         """
         if isinstance(value, str):
             return self.text(value)
@@ -73,6 +67,8 @@ def secrets_in(value: Any) -> Iterator[str]:
     match value:
         case SecretStr():
             yield value.get_secret_value()
+        case SecretBytes():
+            yield value.get_secret_value().decode("utf-8", "surrogateescape")
         case BaseModel():
             for _, inner in value:
                 yield from secrets_in(inner)
@@ -90,28 +86,3 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - it is the plugin's own code
         return "<its message cannot be shown>"
-
-
-def _forms(value: str) -> Iterable[str]:
-    data = value.encode("utf-8", "surrogatepass")
-    yield value
-    yield from _base64_forms(data)
-    for safe in ("", "/"):
-        yield quote(data, safe=safe)
-        yield quote_plus(data, safe=safe)
-    yield data.hex()
-    yield data.hex().upper()
-    yield json.dumps(value)[1:-1]
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield repr(value)[1:-1]
-    yield value[::-1]
-
-
-def _base64_forms(data: bytes) -> Iterable[str]:
-    """The characters that `data` comes to wherever it stands inside of something longer (three places in four)."""
-    for before in range(3):
-        bits = 8 * (before + len(data))
-        text = base64.b64encode(bytes(before) + data).decode()[-(-8 * before // 6) : bits // 6]
-        if len(text) >= SHORTEST + 1:
-            yield text
-            yield text.replace("+", "-").replace("/", "_")

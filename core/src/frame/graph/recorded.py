@@ -10,6 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from frame.secrecy import without_userinfo
+
 Fingerprint = Callable[[str], str]
 """What the record shows instead of a secret: the same for the same secret, and of no use to find it out."""
 
@@ -17,10 +19,9 @@ Fingerprint = Callable[[str], str]
 def recorded(value: object, fingerprint: Fingerprint) -> Any:
     """`value`, an option or a model of options, as the record shows it."""
     match value:
-        case SecretStr():
-            return {"secret": fingerprint(value.get_secret_value())}
-        case SecretBytes():
-            return {"secret": fingerprint(value.get_secret_value().hex())}
+        case SecretStr() | SecretBytes():
+            secret = value.get_secret_value()
+            return {"secret": fingerprint(secret if isinstance(secret, str) else secret.hex())}
         case BaseModel():
             fields = {described.alias or name: name for name, described in type(value).model_fields.items()}
             return {key: recorded(getattr(value, name), fingerprint) for key, name in fields.items()}
@@ -32,7 +33,9 @@ def recorded(value: object, fingerprint: Fingerprint) -> Any:
             return sorted((recorded(inner, fingerprint) for inner in value), key=repr)
         case Enum():
             return recorded(value.value, fingerprint)
-    return value if _has_canonical_form(value) else str(value)
+        case str():
+            return without_userinfo(value)
+    return value if _has_canonical_form(value) else without_userinfo(str(value))
 
 
 def _has_canonical_form(value: object) -> bool:

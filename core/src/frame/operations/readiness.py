@@ -42,8 +42,8 @@ def _unready(step: Step, ref: PluginRef, compiled: Compiled) -> list[Problem]:
     except ValueError as error:
         return [_placed(compiled, step, "", str(error), "")]
     except FOREIGN_FAILURES as error:
-        message = compiled.redactor.text(f"{type(error).__name__}: {error}")
-        raise PluginFailed(step.name, ref.name, "check", message) from error
+        cause = compiled.redactor.cause(error)
+        raise PluginFailed(step.name, ref.name, "check", compiled.redactor.told(error)) from cause
     return []
 
 
