@@ -84,7 +84,7 @@ def test_a_secret_is_written_as_its_reference_and_read_only_when_asked() -> None
 
     assert loaded.config.model_dump(mode="json")["source"]["options"] == {"value": "${secret:A}"}
     assert "alpha" not in repr(loaded)
-    assert reference.read(loaded.environ).get_secret_value() == "alpha"
+    assert reference.read(loaded.environ, loaded.folder) == "alpha"
 
 
 def test_numbers_and_truth_values_may_come_from_the_environment() -> None:

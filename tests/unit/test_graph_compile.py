@@ -374,7 +374,7 @@ def test_a_secret_reaches_the_plugin_and_only_its_fingerprint_the_record():
 def test_a_secret_that_is_not_there_is_named_by_its_reference():
     loaded = load(
         [{"name": "s", "plugin": "login", "options": {"user": "me", "password": "${secret:PW}"}}],
-        environ={"PW": ""},
+        environ={"PW": "elsewhere"},
     )
 
     with pytest.raises(ConfigError) as caught:

@@ -76,7 +76,7 @@ def _loaded(
     values, faults = _values(text, file)
     positions = Positions(file, values.marks, _node_names(values.root))
     found = [(fault.path, _problem(fault, positions)) for fault in (*faults, *values.faults)]
-    tree, unresolved = expand(values.root, environ, positions)
+    tree, unresolved = expand(values.root, environ, positions, folder)
     found += unresolved
     config, findings = _config(tree)
     # A value that was refused before has nothing to say to the models.

@@ -12,21 +12,30 @@ from pydantic_core import ErrorDetails
 
 from frame.config.positions import Path
 from frame.config.problems import near
-from frame.config.secret import SecretReference
+from frame.config.secret import NoSecret, SecretReference
+from frame.errors import PluginError
 from frame.plugin.paths import FOLDER
+from frame.secrecy import Screen
 
 ReadSecret = Callable[[str], str]
-"""The value of the secret of this name. Raises LookupError when there is none."""
+"""The value of the secret of this name (all that stands after `secret:`).
+
+Raises LookupError when there is none, PluginError when it cannot be asked for.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OptionFault:
-    """What is wrong with the option at `path`, from the top of the options."""
+    """What is wrong with the option at `path`, from the top of the options.
+
+    `of_a_plugin`: the option is well-formed, and a plugin has to be installed or repaired.
+    """
 
     path: Path
     message: str
     remedy: str = ""
     at_key: bool = False
+    of_a_plugin: bool = False
 
 
 @dataclass(slots=True)
@@ -39,9 +48,7 @@ class Options:
 
     def quiet(self, text: str) -> str:
         """`text` without any of the secrets."""
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            text = text.replace(secret, "***") if secret else text
-        return text
+        return Screen(self.secrets).text(text)
 
 
 def check_options(
@@ -70,9 +77,15 @@ def _reveal(value: object, path: Path, read_secret: ReadSecret, options: Options
     if isinstance(value, SecretReference):
         try:
             secret = read_secret(value.name)
+        except NoSecret as error:
+            options.faults.append(OptionFault(path, str(error), error.remedy))
+            return SecretStr("")
         except LookupError:
             remedy = f"Set {value.name} in the environment before the run; its value is never recorded."
             options.faults.append(OptionFault(path, f"{value}: there is no secret of this name", remedy))
+            return SecretStr("")
+        except PluginError as error:
+            options.faults.append(OptionFault(path, options.quiet(str(error)), of_a_plugin=True))
             return SecretStr("")
         options.secrets.add(secret)
         return SecretStr(secret)

@@ -11,20 +11,26 @@ from frame.engine.redaction import Redactor
 from frame.graph.compile import compile_graph
 from frame.graph.model import Graph
 from frame.operations.fingerprints import Fingerprints
+from frame.operations.secrets import Secrets
 from frame.plugin.registry import Registry
+from frame.secrecy import passwords_in
 
 Pipeline = str | os.PathLike[str] | PipelineConfig
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A pipeline that is ready to run. `audit_url`: where its record is kept unless somebody says otherwise."""
+    """A pipeline that is ready to run. `audit_url`: where its record is kept unless somebody says otherwise.
+
+    `warnings`: what its owner should know, though nothing is wrong.
+    """
 
     loaded: LoadedPipeline
     graph: Graph
     redactor: Redactor
     audit_url: str
     fingerprints: Fingerprints
+    warnings: tuple[str, ...] = ()
 
 
 def compile_pipeline(
@@ -32,22 +38,20 @@ def compile_pipeline(
 ) -> Compiled:
     """The pipeline, checked from end to end. Raises ConfigError or PluginError; nothing is opened or touched."""
     loaded = from_code(pipeline) if isinstance(pipeline, PipelineConfig) else load(pipeline, environ)
-    revealed: list[str] = []
+    registry = registry or Registry.discover()
+    secrets = Secrets(loaded.environ, loaded.folder, registry)
     fingerprints = Fingerprints(loaded.folder / ".frame")
-
-    def read_secret(name: str) -> str:
-        revealed.append(loaded.environ[name])
-        return revealed[-1]
-
     graph = compile_graph(
         loaded.config,
-        registry or Registry.discover(),
+        registry,
         loaded.positions,
-        secrets=read_secret,
+        secrets=secrets.read,
         fingerprint=fingerprints.of,
         folder=str(loaded.folder),
     )
-    return Compiled(loaded, graph, Redactor(revealed), audit_url_of(loaded), fingerprints)
+    passwords = passwords_in(loaded.config.model_dump(mode="json"))
+    redactor = Redactor([*secrets.values, *passwords])
+    return Compiled(loaded, graph, redactor, audit_url_of(loaded), fingerprints, secrets.warnings)
 
 
 def audit_url_of(loaded: LoadedPipeline) -> str:

@@ -24,6 +24,7 @@ from frame.errors import FrameError, NotCanonical, PluginError
 from frame.expressions import Expression
 from frame.graph.model import CoalesceNode, MergeHow, MergePolicy, OnCollision, To
 from frame.operations.fingerprints import KEY_FILE, KEY_VARIABLE, Fingerprints
+from frame.operations.secrets import Secrets
 from frame.plugin.paths import FOLDER
 from frame.plugin.protocols import RECOMPUTABLE, Determinism, Kind, Plugin
 from frame.plugin.registry import Registry
@@ -31,7 +32,7 @@ from frame.plugin.registry_found import Found
 from frame.plugin.results import Route
 from frame.rows import Row, freeze
 
-_SECRET = re.compile(r"\$\{secret:([^}]+)\}")
+_SECRET = re.compile(r"\$\{secret:([^}\r\n]+)\}")
 _TRUTH = {True: "true", False: "false"}
 
 
@@ -126,6 +127,7 @@ class Recomputer:
         self._run_id, self._seed, self._folder = run_id, seed, folder
         self._registry = registry
         self._environ = os.environ if environ is None else environ
+        self._secrets: Secrets | None = None
         self._ready: dict[int, _Ready | NotRecomputable] = {}
 
     def close(self) -> None:
@@ -264,9 +266,13 @@ class Recomputer:
         return options
 
     def _secret(self, name: str, recorded: Any) -> str:
-        value = self._environ.get(name)
-        if value is None:
-            raise NotRecomputable(f"it needs the secret {name}, which is not in the environment")
+        if self._secrets is None:
+            self._registry = self._registry or Registry.discover()
+            self._secrets = Secrets(self._environ, Path(self._folder or "."), self._registry)
+        try:
+            value = self._secrets.read(name)
+        except (LookupError, PluginError) as error:
+            raise NotRecomputable(f"it needs a secret. {error}") from error
         known = recorded.get("secret") if isinstance(recorded, Mapping) else None
         key_folder = Path(self._folder or ".") / ".frame"
         has_key = KEY_VARIABLE in os.environ or (key_folder / KEY_FILE).is_file()

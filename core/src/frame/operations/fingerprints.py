@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import os
+import stat
 from pathlib import Path
 
 from frame.errors import Refused, TryAgainLater
@@ -14,7 +15,8 @@ KEY_FILE = "fingerprint.key"
 class Fingerprints:
     """HMAC-SHA256 under the deployment's key, in hex.
 
-    The key is the value of FRAME_FINGERPRINT_KEY, or else what is in the file `fingerprint.key` in `folder`. A
+    The key is the value of FRAME_FINGERPRINT_KEY, or else what is in the file `fingerprint.key` in `folder`, which
+    nobody but its owner may read or write. A
     deployment that has neither gets a new key, which is kept nowhere before `keep` is called: a pipeline that is
     only checked leaves nothing behind.
     """
@@ -40,7 +42,7 @@ class Fingerprints:
         if given:
             return given.encode()
         try:
-            key = self._path.read_bytes()
+            key = _read(self._path)
         except FileNotFoundError:
             self._is_new = True
             return os.urandom(32).hex().encode()
@@ -51,6 +53,19 @@ class Fingerprints:
                 f"{self._path} is empty and protects no secret: restore it, or remove it for a new key"
             )
         return key
+
+
+def _read(path: Path) -> bytes:
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise Refused(f"{path} is no ordinary file, and a key is one")
+        if os.name == "posix" and about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            raise Refused(
+                f"{path} may be read or written by others (mode {stat.S_IMODE(about.st_mode):04o}), and whoever has "
+                f"the key can try secrets against the record: chmod 600 {path}"
+            )
+        return file.read()
 
 
 def _write(path: Path, key: bytes) -> None:

@@ -14,11 +14,15 @@ from frame.plugin.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A pipeline that a run can execute. `nodes`: how many there are of each kind, sinks and source included."""
+    """A pipeline that a run can execute. `nodes`: how many there are of each kind, sinks and source included.
+
+    `warnings`: what its owner should know, though nothing is wrong.
+    """
 
     pipeline: str
     file: str
     nodes: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The result as one JSON object."""
@@ -28,6 +32,7 @@ class Validation:
             "pipeline": self.pipeline,
             "file": self.file,
             "nodes": dict(self.nodes),
+            "warnings": list(self.warnings),
         }
 
 
@@ -46,7 +51,9 @@ def validate(pipeline: Pipeline, registry: Registry | None = None) -> Validation
     """
     compiled = compile_pipeline(pipeline, registry)
     kinds = Counter(str(node.kind) for node in compiled.graph.nodes)
-    return Validation(compiled.graph.name, compiled.loaded.file, MappingProxyType(dict(kinds)))
+    return Validation(
+        compiled.graph.name, compiled.loaded.file, MappingProxyType(dict(kinds)), compiled.warnings
+    )
 
 
 def graph_of(pipeline: Pipeline, registry: Registry | None = None, *, svg: bool = False) -> Picture:

@@ -30,6 +30,7 @@ from frame.plugin.results import (
     TransformResult,
 )
 from frame.plugin.schema import FieldType, Schema, parse_field_type
+from frame.plugin.secrets import SecretProvider
 
 __all__ = [
     "PLUGIN_API",
@@ -53,6 +54,7 @@ __all__ = [
     "Rejected",
     "Route",
     "Schema",
+    "SecretProvider",
     "Sink",
     "Source",
     "Suspend",

@@ -52,6 +52,11 @@ def frame_sinks() -> Offered:  # type: ignore[empty-body]
 
 
 @hookspec
+def frame_secret_providers() -> Offered:  # type: ignore[empty-body]
+    """Where secrets are fetched from: subclasses of SecretProvider."""
+
+
+@hookspec
 def frame_backends() -> Offered:  # type: ignore[empty-body]
     """Where work runs."""
 

@@ -20,7 +20,9 @@ from frame.plugin.registry_doctor import PackageReport, report
 from frame.plugin.registry_found import Found, checked, own
 from frame.plugin.registry_names import near, normalized, suspicion
 from frame.plugin.registry_package import LOCAL, Contents, Known, Offer, Package, Trouble, by_name, load
+from frame.plugin.registry_secrets import provider_called
 from frame.plugin.registry_source import FOREIGN_FAILURES, first_line
+from frame.plugin.secrets import SecretProvider
 
 _log = logging.getLogger("frame.plugins")
 
@@ -124,6 +126,10 @@ class Registry:
                 for offered in getattr(package.contents.hooks.hook, hook)():
                     for item in offered:
                         yield load(item) if isinstance(item, str) else item
+
+    def secret_provider(self, name: str) -> SecretProvider:
+        """A new secret provider of this name, or of `package.name`. Raises PluginError."""
+        return provider_called(name, self._packages.values())
 
     def _find(self, kind: Kind, name: str) -> Found:
         package, _, short = name.rpartition(".")
