@@ -19,6 +19,7 @@
     ├── SourceError          the source cannot be read on; the run stops, resumable
     ├── SinkError            a sink failed as a whole; the run stops, resumable
     ├── AuditError           stop: the record cannot be written or trusted
+    ├── ExportError          make room, or name another place: an export cannot be written
     ├── Refused              what was asked for is not safe or not allowed now
     │   └── ReplayDiffers
     ├── TryAgainLater        another process holds what is needed
@@ -253,6 +254,17 @@ class AuditError(FrameError):
 
     def __str__(self) -> str:
         return f"audit store {self.where}: {self.why}"
+
+
+class ExportError(FrameError):
+    """An export cannot be written; nothing of it is left, and the record is as it was."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(where, why)
+        self.where, self.why = where, why
+
+    def __str__(self) -> str:
+        return f"{self.where} cannot be written: {self.why}. Nothing of it was left behind"
 
 
 class Refused(FrameError):

@@ -42,6 +42,7 @@ OF_ERRORS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.SourceError, ExitCode.STOPPED),
     (errors.SinkError, ExitCode.STOPPED),
     (errors.AuditError, ExitCode.STOPPED),
+    (errors.ExportError, ExitCode.STOPPED),
     (errors.Refused, ExitCode.REFUSED),
     (errors.TryAgainLater, ExitCode.LATER),
     (errors.FrameBug, ExitCode.BUG),

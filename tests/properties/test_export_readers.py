@@ -1,0 +1,160 @@
+"""The readers of an export, which stream packed segments, against the SQL views of the same run."""
+
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
+
+import pytest
+from frame import events as ev
+from frame.audit import database as store
+from frame.audit.database import Database
+from frame.audit.export.kinds import KINDS
+from frame.audit.export.reading import READERS
+from frame.audit.export.source import RunRecord
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.properties.test_audit_views import BATCH, BOOM, NAMES, OUT, SOURCE, WORK, MadeUpRun, record
+
+VIEWS = {
+    "token": ("tokens", "chunk, position, token"),
+    "visit": ("node_states", "chunk, position, token"),
+    "route": ("routing_events", "chunk, position, token"),
+    "batch": ("batches", "batch"),
+    "batch_member": ("batch_members", "batch, chunk, position, place"),
+    "batch_output": ("batch_outputs", "batch, token"),
+    "sink_write": ("sink_intents", "node, intent"),
+    "outcome": ("token_outcomes", "chunk, position, token"),
+    "event": ("run_events", "block, position"),
+    "call": ("calls", "chunk, position"),
+    "artifact": ("artifacts", "chunk, position"),
+    "error": ("errors", "chunk, position"),
+}
+COLUMNS = {kind.name: tuple(kind.columns) for kind in KINDS}
+
+
+class EventfulRun(MadeUpRun):
+    """A made-up run with the events, too, that change no token."""
+
+    def chunk(self, number: int, size: int, last: bool) -> ev.Chunk:
+        made = super().chunk(number, size, last)
+        request, answer = (self.rng.randbytes(32) for _ in range(2))
+        beside: list[ev.Event] = [
+            ev.Called(WORK, 0, None, 0, "http", 0, request, answer, "ok", 7, 8),
+            ev.Called(WORK, 0, 0, 1, "http", 0, request, None, "Timeout", 7, 8),
+            ev.Noted("breaker_opened", 9, WORK, {"failures": 5}),
+            ev.VisitsBegun(WORK, 0, [0], 4),
+            ev.ArtifactMade(OUT, "file:///out.csv", 12, self.rng.randbytes(32), 3),
+            ev.ArtifactMade(OUT, "file:///none.csv", None, None, None),
+        ]
+        beside += [
+            ev.BatchAttemptFailed(BATCH, batch, 0, ev.VisitStatus.FAILED, BOOM, 5, 6)
+            for batch in list(self.open_batches)[:1]
+        ]
+        kept = [*made.payloads, *self._kept(request, answer)]
+        events = [*made.events, *beside, *([ev.SourceEnded(self.next_row)] if last else [])]
+        return ev.Chunk(made.number, made.opened_us, events, kept, made.position)
+
+    def _kept(self, request: bytes, answer: bytes) -> list[ev.Payloads]:
+        bodies = ev.Payloads(ev.PayloadKind.CALLS, WORK, [request, answer], [b"ask", b"\xff\xfe"])
+        reasons = ev.Payloads(ev.PayloadKind.REASONS, WORK, [0, 3, 7], [b'"so"', b'"thus"', b"null"])
+        return [bodies, reasons] if self.next_token > 7 else [bodies]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    folder: FilePath = tmp_path_factory.mktemp("export")
+    with store.open(f"sqlite:///{folder}/audit.db") as opened:
+        yield opened
+
+
+def from_view(connection: Any, kind: str, run: int) -> list[dict[str, Any]]:
+    view, order = VIEWS[kind]
+    wanted = ", ".join(f'"{name}"' for name in COLUMNS[kind])
+    found = connection.exec_driver_sql(f"SELECT {wanted} FROM {view} WHERE run = {run} ORDER BY {order}")
+    return [
+        {name: readable(name, value) for name, value in row._mapping.items() if value is not None}
+        for row in found
+    ]
+
+
+def readable(name: str, value: Any) -> Any:
+    if name in ("node", "sink", "fallback"):
+        return NAMES[value]
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def from_reader(connection: Any, kind: str, run: int) -> list[dict[str, Any]]:
+    """Records without what is null, their columns checked."""
+    found = list(READERS[kind](RunRecord(connection, run)))
+    assert all(set(each) <= set(COLUMNS[kind]) for each in found)
+    return [{name: value for name, value in each.items() if value is not None} for each in found]
+
+
+runs = {"seed": st.integers(0, 2**32), "sizes": st.lists(st.integers(0, 30), min_size=1, max_size=4)}
+relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@relaxed
+@given(**runs)
+def test_the_readers_say_what_the_views_say_in_the_order_that_is_promised(
+    database: Database, seed: int, sizes: list[int]
+) -> None:
+    run = record(database, EventfulRun(seed), sizes)
+
+    with database.reading() as connection:
+        for kind in VIEWS:
+            assert from_reader(connection, kind, run) == from_view(connection, kind, run), kind
+
+
+@relaxed
+@given(**runs)
+def test_rows_and_parents_are_those_that_were_told(database: Database, seed: int, sizes: list[int]) -> None:
+    story = EventfulRun(seed)
+
+    run = record(database, story, sizes)
+
+    with database.reading() as connection:
+        rows = from_reader(connection, "row", run)
+        family: dict[int, list[int]] = {}
+        for each in from_reader(connection, "token_parent", run):
+            family.setdefault(each["token"], []).append(each["parent"])
+        born = {each["token"]: each["origin"] for each in from_reader(connection, "token", run)}
+    assert [each["row"] for each in rows] == list(range(story.next_row))
+    assert {each["token"]: each["digest"] for each in rows} == {
+        token: story.origin[token].hex() for token in story.row_of
+    }
+    expected = {
+        token: sorted(parents) for token, parents in story.parents.items() if parents and born[token] != "batch"
+    }
+    assert {token: sorted(parents) for token, parents in family.items()} == expected
+
+
+def test_a_row_has_its_data_or_says_why_it_has_none(database: Database) -> None:
+    run = record(database, EventfulRun(3), [4, 2])
+
+    with database.reading() as connection:
+        rows = from_reader(connection, "row", run)
+
+    assert {each.get("data", each.get("withheld")) for each in rows if each["valid"]} == {
+        f"row {each['token']}" for each in rows if each["valid"]
+    }
+    assert all(each["withheld"] == "not_kept" for each in rows if not each["valid"])
+
+
+def test_values_that_were_kept_are_there_as_text_or_in_base64(database: Database) -> None:
+    run = record(database, EventfulRun(5), [12])
+
+    with database.reading() as connection:
+        kept = from_reader(connection, "payload", run)
+
+    calls = [each for each in kept if each["kind"] == "calls"]
+    reasons = [each for each in kept if each["kind"] == "reasons"]
+    assert [each.get("data") or each["data_base64"] for each in calls[:2]] == ["ask", "//4="]
+    assert [(each["token"], each["data"]) for each in reasons[:3]] == [
+        (0, '"so"'),
+        (3, '"thus"'),
+        (7, "null"),
+    ]
+    assert all(each["node"] == NAMES[WORK] for each in kept)
+    assert not any(each["kind"] == "rows" or each["node"] == NAMES[SOURCE] for each in kept)
