@@ -158,9 +158,7 @@ def test_a_commit_that_fails_stops_the_run_and_no_sink_is_touched_after(
     recorder = Failing(1, error)
 
     with pytest.raises(AuditError):
-        Runner(
-            compile_pipeline(pipe).graph, recorder, "run", ManualClock(automatic=True), write_beside=beside
-        ).run()
+        Runner(compile_pipeline(pipe).graph, recorder, ManualClock(automatic=True), write_beside=beside).run()
 
     assert [row["n"] for row in sink.rows] == [0, 1]
     assert [chunk.number for chunk in recorder.chunks] == [0]

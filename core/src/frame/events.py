@@ -81,12 +81,17 @@ class RunStatus(StrEnum):
 
 
 class VisitStatus(StrEnum):
-    """How one attempt ended. `rejected`: an open breaker refused it, the plugin was not called."""
+    """How one attempt ended.
+
+    `rejected`: an open breaker refused it, the plugin was not called. `in_doubt`: the process ended during it, and
+    nobody knows how far the call came.
+    """
 
     COMPLETED = "completed"
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     REJECTED = "rejected"
+    IN_DOUBT = "in_doubt"
 
 
 class TriggerKind(StrEnum):

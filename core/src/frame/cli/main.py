@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "frame.commands"
 COMMANDS: Mapping[str, str] = {
     "run": "frame.cli.commands.run",
+    "resume": "frame.cli.commands.resume",
     "validate": "frame.cli.commands.validate",
     "graph": "frame.cli.commands.graph",
     "explain": "frame.cli.commands.explain",

@@ -171,6 +171,11 @@ class AuditConfig(FileModel):
         default="thread",
         description="Whether commits are written by the thread that runs the pipeline, or by one beside it.",
     )
+    lease: LongerThanNone = Field(
+        default=timedelta(seconds=60),
+        description="How long a process that works on a run is believed to live after it was last heard of; then "
+        "another one may take the run over.",
+    )
 
 
 class SettingsConfig(FileModel):

@@ -41,7 +41,7 @@ from typing_extensions import TypedDict
 
 from frame.errors import SourceError
 from frame.graph.model import SchemaMode, SourceNode
-from frame.plugin.schema import ANY, FieldType
+from frame.plugin.schema import ANY, FieldType, parse_field_type
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -168,7 +168,11 @@ class Admitted:
 
 
 class Admission:
-    """The schema of one source, built when its first rows are seen."""
+    """The schema of one source, built when its first rows are seen.
+
+    `observed` (field -> type) and `originals` (name in the source -> name in frame) are what the first rows fix; a
+    source that goes on is given them.
+    """
 
     def __init__(self, node: SourceNode, text: bool) -> None:
         self._node, self._text = node, text
@@ -212,7 +216,9 @@ class Admission:
 
     def _build(self, rows: Sequence[Mapping[str, Any]]) -> TypeAdapter[list[dict[str, Any]]]:
         declared = dict(self._node.fields)
-        if self._node.mode is SchemaMode.OBSERVED:
+        if self.observed is not None:
+            declared = {name: parse_field_type(kind) for name, kind in self.observed.items()}
+        elif self._node.mode is SchemaMode.OBSERVED:
             declared = {**observe(rows, self._text), **declared}
             self.observed = {name: str(kind) for name, kind in declared.items()}
         if self._text:

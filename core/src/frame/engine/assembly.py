@@ -1,6 +1,6 @@
 """From a graph to what runs it: a plugin at each node, an executor around it, and their life from start to close."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 from frame.canonical import canonical
@@ -45,6 +45,7 @@ class Assembly:
         self._reading: list[SourceExecutor] = []
         self.executors: dict[int, Executor] = {}
         self.sinks: dict[int, SinkExecutor] = {}
+        self._published: frozenset[int] = frozenset()
         try:
             self.source = self._source(graph.source)
             self._reading.append(self.source)
@@ -110,13 +111,22 @@ class Assembly:
     # --- Living ---------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start every plugin, the source first, and open the sinks. Raises PluginFailed."""
+        """Start every plugin, the source first. Raises PluginFailed."""
         for plugin in self._plugins:
             plugin.start()
             if plugin.number != self._graph.source.number:
                 self._note_evidence(plugin)
-        for sink in self.sinks.values():
-            sink.open()
+
+    def open_sinks(self, positions: Mapping[int, Any], published: Collection[int] = ()) -> None:
+        """Open the sinks, each at its position; those that are `published` are left alone. Raises PluginFailed."""
+        self._published = frozenset(published)
+        for number, sink in self.sinks.items():
+            if number not in self._published:
+                sink.open(positions.get(number))
+
+    def node(self, number: int) -> PluginNode | None:
+        """The plugin at a node, None where there is none."""
+        return next((plugin for plugin in self._plugins if plugin.number == number), None)
 
     def finish(self) -> Iterator[ArtifactMade]:
         """Everything is written: let every plugin finish, the sinks last, and say of each at once what it has made."""
@@ -124,8 +134,8 @@ class Assembly:
         for plugin in self._plugins:
             if plugin.number not in self.sinks:
                 plugin.finish()
-        for sink in self.sinks.values():
-            artifact = sink.publish()
+        for number, sink in self.sinks.items():
+            artifact = None if number in self._published else sink.publish()
             if artifact is not None:
                 yield artifact
 

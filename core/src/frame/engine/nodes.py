@@ -34,6 +34,14 @@ class Results:
     attempts_of: dict[int, int] = field(default_factory=dict)
     calls: list[Called] = field(default_factory=list)
 
+    def take_in(self, part: "Results", indexes: Sequence[int]) -> None:
+        """Put in what some of the visits came to; `indexes`: which."""
+        self.attempts += part.attempts
+        self.attempts_of.update(part.attempts_of)
+        self.calls += part.calls
+        for index, value in zip(indexes, part.values, strict=True):
+            self.values[index] = value
+
 
 class Surroundings:
     """What the nodes of one run share: time, threads, the wish to stop, and where to note what happens."""
@@ -107,6 +115,8 @@ class PluginNode:
         self._started = False
         self._attempts: Attempts | None = None
         self._replaced: list[Any] = []
+        self.made: dict[tuple[int, int], int] = {}
+        """Visit and token -> attempts that were made before this process took the run over."""
 
     # --- Lifecycle ------------------------------------------------------------------------------
 
@@ -203,6 +213,23 @@ class PluginNode:
     def visit_all(self, tokens: Sequence[int], rows: Sequence[Row], visit: int) -> Results:
         """Call the plugin for each row, as the node's policy says."""
         self.context.visit = visit
+        if self.made:
+            return self._go_on(tokens, rows, visit)
+        return self._visit_anew(tokens, rows)
+
+    def _go_on(self, tokens: Sequence[int], rows: Sequence[Row], visit: int) -> Results:
+        """Visits of which some have had attempts already."""
+        groups: dict[int, list[int]] = {}
+        for index, token in enumerate(tokens):
+            groups.setdefault(self.made.pop((visit, token), 0), []).append(index)
+        results = Results([None] * len(tokens))
+        for made, indexes in sorted(groups.items()):
+            some = [tokens[index] for index in indexes], [rows[index] for index in indexes]
+            part = self._settle(*some, first=made) if made else self._visit_anew(*some)
+            results.take_in(part, indexes)
+        return results
+
+    def _visit_anew(self, tokens: Sequence[int], rows: Sequence[Row]) -> Results:
         if self._one_at_a_time():
             return self._settle(tokens, rows)
         started_us = self._around.clock.time_us()
@@ -325,10 +352,7 @@ class PluginNode:
         self, results: Results, again: list[int], tokens: Sequence[int], rows: Sequence[Row]
     ) -> None:
         more = self._settle([tokens[n] for n in again], [rows[n] for n in again], first=1)
-        results.attempts += more.attempts
-        results.attempts_of.update(more.attempts_of)
-        for index, value in zip(again, more.values, strict=True):
-            results.values[index] = value
+        results.take_in(more, again)
 
     def _settle(self, tokens: Sequence[int], rows: Sequence[Row], first: int = 0) -> Results:
         """Make attempts from number `first` on, keeping the run alive meanwhile."""

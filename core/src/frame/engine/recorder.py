@@ -1,13 +1,22 @@
 """What the engine needs of a record, and whom it tells afterwards."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from frame.events import Chunk, RunStatus
 
 
 class Recorder(Protocol):
-    """One run's record. The audit store implements it; engine and audit know nothing else of each other."""
+    """One run's record. The audit store implements it; engine and audit know nothing else of each other.
+
+    `lease_s`: how long the process that holds the run is believed to live after `renew_lease`.
+    """
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def lease_s(self) -> float: ...
 
     def commit(self, chunk: Chunk) -> None:
         """Make `chunk` durable, whole. Raises AuditError; then nothing of it is on record."""
@@ -19,6 +28,17 @@ class Recorder(Protocol):
 
     def finish(self, status: RunStatus, counters: Mapping[str, int], at_us: int) -> None:
         """End the run. Raises AuditError when the record says otherwise than `status`."""
+        ...
+
+
+class History(Protocol):
+    """What is on record of one run."""
+
+    def chunks(self, first: int = 0, last: int | None = None, *, payloads: bool = True) -> Iterator[Chunk]:
+        """Chunk `first` to chunk `last`, or to the newest one, as they were committed, one at a time.
+
+        Without `payloads` they come without the bytes, and faster.
+        """
         ...
 
 

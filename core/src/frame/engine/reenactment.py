@@ -47,6 +47,14 @@ SOURCE_ROWS: Place = (PayloadKind.ROWS, 0, 0)
 
 def open_tokens(state: RunState) -> Iterator[int]:
     """The tokens whose rows a run that stands at `state` needs to go on, but for those of announced writes."""
+    yield from tokens_under_way(state)
+    for batch in state.batches.values():
+        for _, members in batch.parts:
+            yield from members
+
+
+def tokens_under_way(state: RunState) -> Iterator[int]:
+    """The open tokens that wait at a node, at a sink or for the other branches of their fork."""
     for groups in state.waiting.values():
         for group in groups.values():
             yield from group
@@ -56,9 +64,6 @@ def open_tokens(state: RunState) -> Iterator[int]:
     for fork in state.forks.values():
         if not fork.closed:
             yield from fork.arrived.values()
-    for batch in state.batches.values():
-        for _, members in batch.parts:
-            yield from members
 
 
 def rows_of_open(
@@ -282,7 +287,7 @@ def picked(recorded: bytes, of: Tokens, tokens: Sequence[int]) -> Iterator[bytes
     """The digests of some `tokens` among those `of` all tokens of an event."""
     places: Iterable[int]
     if isinstance(of, range):
-        places = (token - of.start for token in tokens)
+        places = map(of.index, tokens)
     else:
         place_of = {token: place for place, token in enumerate(of)}
         places = (place_of[token] for token in tokens)

@@ -9,12 +9,14 @@ For each chunk (DESIGN §7):
 5. the confirmations ride in the next chunk's commit, or in one of their own when the source waits.
 
 While one chunk is being made durable the next one may be worked on; no sink is touched before its intent is.
+
+A run that goes on begins where its record ends (`resumption.py`); from there on it is the same loop.
 """
 
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frame.clock import Clock
 from frame.counters import counters_from
@@ -27,6 +29,7 @@ from frame.engine.reader import Read
 from frame.engine.recorder import Listener, Recorder
 from frame.engine.redaction import Redactor
 from frame.engine.result import RunResult, Tally
+from frame.engine.standing import Standing
 from frame.engine.writer import Delivery, Writer
 from frame.errors import AuditError, FrameBug, FrameError, SourceError
 from frame.events import (
@@ -46,12 +49,17 @@ from frame.garbage import collecting_rarely
 from frame.graph.model import Graph
 from frame.plugin.protocols import Determinism
 from frame.scheduler.scheduler import Scheduler
+from frame.scheduler.state import RunState
 from frame.scheduler.work import Evaluate, Process, Work
+
+if TYPE_CHECKING:
+    from frame.engine.resumption import Resumption
 
 IDLE_S = 1.0
 """How long to wait for rows before looking around: at the lease, at the wish to stop."""
 
-LEASE_RENEWAL_US = 15_000_000
+LEASE_RENEWALS = 4
+"""A lease is renewed so many times while it lasts."""
 
 IN_DOUBT = frozenset({Determinism.EXTERNAL_CALL, Determinism.IO_WRITE})
 """Visits of these nodes are announced on record before the call, since a crash would leave them in doubt."""
@@ -69,37 +77,41 @@ class Aborted(FrameError):
 
 
 class Runner:
-    """Runs one pipeline once.
+    """Runs one pipeline once, or goes on with a run.
 
     `stop`: set it to have the run end after the chunk in hand. `listeners` hear each chunk after its commit.
+    `resumption`: what is left of the run to go on with; without it a new run begins.
     """
 
     def __init__(
         self,
         graph: Graph,
         recorder: Recorder,
-        run_id: str,
         clock: Clock,
         *,
         stop: threading.Event | None = None,
         listeners: Sequence[Listener] = (),
         redactor: Redactor | None = None,
         write_beside: bool = True,
+        resumption: "Resumption | None" = None,
     ) -> None:
-        self._graph, self._recorder, self._run_id, self._clock = graph, recorder, run_id, clock
+        stands = Standing(RunState(graph), Tally(graph)) if resumption is None else resumption.stands
+        self._graph, self._recorder, self._run_id, self._clock = graph, recorder, recorder.run_id, clock
         self._stop = stop or threading.Event()
         self._redactor = redactor or Redactor()
-        self._scheduler = Scheduler(graph)
+        self._resumption, self._stands = resumption, stands
+        self._scheduler = Scheduler(graph, stands.state)
         self._inflight = InFlight()
         self._payloads: list[Payloads] = []
         self._notes: deque[Noted] = deque()
-        facts = RunFacts(run_id, graph.settings.seed, clock, self._redactor)
+        facts = RunFacts(recorder.run_id, graph.settings.seed, clock, self._redactor)
         self._around = Surroundings(facts, self._stop, self._stay_alive, self._note)
         self._assembly: Assembly | None = None
         self._writer = Writer(recorder, listeners, write_beside)
-        self._tally = Tally(graph)
-        self._chunk_number = 0
+        self._tally = stands.tally
+        self._chunk_number = stands.next_chunk
         self._opened_us = self._lease_us = self._started_us = clock.time_us()
+        self._renewal_us = round(recorder.lease_s * 1_000_000 / LEASE_RENEWALS)
         self._position: Any = None
         self._deliveries: list[Delivery] = []
 
@@ -122,10 +134,10 @@ class Runner:
         """Why the run did not come to its end, if it did not."""
         cause: BaseException | None = None
         try:
-            self._begin()
-            with collecting_rarely():
-                self._loop()
-            if self._is_done():
+            if self._begin():
+                with collecting_rarely():
+                    self._loop()
+            if self._scheduler.state.is_done:
                 for artifact in self.assembly.finish():
                     self._scheduler.record(artifact)
         except AuditError:
@@ -139,11 +151,35 @@ class Runner:
             self._close()
         return cause
 
-    def _begin(self) -> None:
-        self._assembly = Assembly(self._graph, self._around, self._inflight, self._payloads)
-        for number, sink in self._assembly.sinks.items():
+    def _begin(self) -> bool:
+        """Bring everything to where the run stands; False if it is to stop before that is done."""
+        assembly = self._assembly = Assembly(self._graph, self._around, self._inflight, self._payloads)
+        for number, sink in assembly.sinks.items():
             self._writer.connect(number, sink)
-        self._assembly.start()
+        assembly.start()
+        if self._resumption is None:
+            assembly.open_sinks({})
+            return True
+        self._resumption.restore(assembly, self._inflight)
+        if not self._resumption.find_place(assembly, self._stop):
+            return False
+        deliveries = self._resumption.deliveries()
+        assembly.open_sinks(self._stands.sinks, self._stands.published)
+        self._take_up(self._resumption, deliveries)
+        return True
+
+    def _take_up(self, resumption: "Resumption", deliveries: list[Delivery]) -> None:
+        """Put on record what the stop has left open, then deliver what was announced."""
+        now_us = self._opened_us = self._clock.time_us()
+        for event in (*resumption.doubts(self.assembly, now_us), *resumption.repeats(self.assembly, now_us)):
+            self._scheduler.record(event)
+        if deliveries:
+            self._note(
+                Noted("redelivered", now_us, None, {"intents": [each.intent.intent for each in deliveries]})
+            )
+        self._deliveries += deliveries
+        self._commit()
+        self._settle()
 
     def _let_writes_end(self) -> None:
         """Sinks are not closed under a write; the run has failed already, so one that fails now is only noted."""
@@ -192,7 +228,7 @@ class Runner:
     def _status(self, cause: BaseException | None, totals: Mapping[str, int]) -> RunStatus:
         if cause is not None:
             return RunStatus.FAILED
-        if not self._is_done():
+        if not self._scheduler.state.is_done:
             return RunStatus.INTERRUPTED
         if not totals["failed"]:
             return RunStatus.COMPLETED if totals["rows"] else RunStatus.EMPTY
@@ -201,7 +237,7 @@ class Runner:
     # --- The loop -------------------------------------------------------------------------------
 
     def _loop(self) -> None:
-        while not self._is_done():
+        while not self._scheduler.state.is_done:
             read = self._read()
             self._take_in(read)
             self._work()
@@ -215,19 +251,14 @@ class Runner:
             self._hand_over()
             self._settle()
         self._commit()
-
-    def _is_done(self) -> bool:
-        state = self._scheduler.state
-        if not state.source_ended:
-            return False
-        return not (state.waiting or state.at_sinks or state.batches or state.forks)
+        self._settle()
 
     def _read(self) -> Read:
         self._stay_alive()
         if self._scheduler.state.source_ended:
             return Read(ended=True)
         now_us = self._clock.time_us()
-        until_us = now_us + round(IDLE_S * 1_000_000)
+        until_us = now_us + min(round(IDLE_S * 1_000_000), self._renewal_us)
         if self._scheduler.has_events:
             until_us = now_us + round(self._graph.settings.max_latency_s * 1_000_000)
         deadline_us = self._scheduler.next_deadline_us()
@@ -375,6 +406,6 @@ class Runner:
 
     def _stay_alive(self) -> None:
         now_us = self._clock.time_us()
-        if now_us - self._lease_us >= LEASE_RENEWAL_US:
+        if now_us - self._lease_us >= self._renewal_us:
             self._lease_us = now_us
             self._recorder.renew_lease(now_us)

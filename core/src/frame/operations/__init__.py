@@ -2,6 +2,7 @@
 
 from frame.operations.explain import explain
 from frame.operations.plugin_catalog import doctor, plugin_info, plugins
+from frame.operations.resume import resume
 from frame.operations.run import run
 from frame.operations.run_records import RunReport, Runs, run_info, runs
 from frame.operations.starting import Started, init
@@ -19,6 +20,7 @@ __all__ = [
     "init",
     "plugin_info",
     "plugins",
+    "resume",
     "run",
     "run_info",
     "runs",

@@ -12,14 +12,13 @@ from importlib_metadata import version
 from frame.canonical import canonical
 from frame.clock import Clock, SystemClock
 from frame.engine.result import RunResult
-from frame.engine.runner import Runner
-from frame.events import RunStatus
 from frame.ids import uuid7
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
+from frame.operations.conducting import conduct
 from frame.operations.readiness import check_ready
+from frame.operations.recorded import recorded
 from frame.plugin.registry import Registry
-from frame.telemetry.environment import listener_from_environment
-from frame.telemetry.listeners import Audience, Listener, RunInfo
+from frame.telemetry.listeners import Listener
 
 if TYPE_CHECKING:
     from frame.audit.opening import RunOpening
@@ -49,29 +48,10 @@ def run(
     from frame.audit.recorder import Recorder
 
     clock = clock or SystemClock()
-    exported = listener_from_environment(version("frame-core"))
-    audience = Audience((*listeners, exported) if exported else listeners, clock)
     with database.open(audit or compiled.audit_url) as store:
         opening = opening_of(compiled, clock)
         recorder = Recorder(store).begin(opening)
-        runner = Runner(
-            compiled.graph,
-            recorder,
-            opening.run_id,
-            clock,
-            stop=stop,
-            listeners=[audience],
-            redactor=compiled.redactor,
-            write_beside=compiled.loaded.config.audit.writer == "thread",
-        )
-        status = RunStatus.CRASHED
-        audience.run_started(RunInfo.of(compiled.graph, opening.run_id, opening.started_us))
-        try:
-            result = runner.run()
-            status = result.status
-        finally:
-            audience.run_finished(status)
-        return result
+        return conduct(compiled, recorder, opening.started_us, clock, stop=stop, listeners=listeners)
 
 
 def opening_of(compiled: Compiled, clock: Clock) -> "RunOpening":
@@ -84,7 +64,7 @@ def opening_of(compiled: Compiled, clock: Clock) -> "RunOpening":
     return RunOpening(
         run_id=uuid7(now_us),
         pipeline=compiled.graph.name,
-        config=canonical(_recorded(compiled)),
+        config=canonical(recorded(compiled)),
         nodes=nodes,
         edges=edges,
         started_us=now_us,
@@ -99,13 +79,5 @@ def opening_of(compiled: Compiled, clock: Clock) -> "RunOpening":
         python_version=platform.python_version(),
         host=socket.gethostname(),
         pid=os.getpid(),
+        lease_s=compiled.loaded.config.audit.lease.total_seconds(),
     )
-
-
-def _recorded(compiled: Compiled) -> dict[str, object]:
-    loaded = compiled.loaded
-    return {
-        "file": loaded.file,
-        "text_sha256": loaded.text_sha256.hex(),
-        "pipeline": loaded.config.model_dump(mode="json", by_alias=True, exclude_defaults=True),
-    }

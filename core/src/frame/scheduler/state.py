@@ -114,6 +114,13 @@ class RunState:
         """How many tokens have come into being and not ended."""
         return self.next_token - self.ended.total()
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the source has ended and no token is on its way, but for writes that are not confirmed yet."""
+        if not self.source_ended:
+            return False
+        return not (self.waiting or self.at_sinks or self.batches or self.forks)
+
     # --- Moves ------------------------------------------------------------------------------------------------
 
     def place(self, tokens: Tokens, to: int, visit: int, path: Path) -> None:

@@ -1,10 +1,11 @@
 """A record that is kept in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from frame.canonical import restore
 from frame.events import Chunk, Event, PayloadKind, Payloads, RunStatus, SinkConfirmed
 from frame.graph.model import Graph
+from frame.ids import uuid7
 from frame.rows import Row, freeze
 
 
@@ -14,7 +15,9 @@ class MemoryRecorder:
     `status` and `counters` are what the run ended with, None before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run_id: str = "") -> None:
+        self.run_id = run_id or uuid7(0)
+        self.lease_s = 60.0
         self.chunks: list[Chunk] = []
         self.status: RunStatus | None = None
         self.counters: Mapping[str, int] | None = None
@@ -29,6 +32,10 @@ class MemoryRecorder:
     def finish(self, status: RunStatus, counters: Mapping[str, int], at_us: int) -> None:
         """Keep how the run ended."""
         self.status, self.counters = status, counters
+
+    def history(self) -> "MemoryHistory":
+        """The chunks so far, to go on from."""
+        return MemoryHistory(tuple(self.chunks))
 
     @property
     def events(self) -> list[Event]:
@@ -50,6 +57,17 @@ class MemoryRecorder:
                 rows = _rows(outbox[event.node, event.intent])
                 written[graph.nodes[event.node].name] += [r for token, r in rows if token not in refused]
         return written
+
+
+class MemoryHistory:
+    """Chunks in memory; an engine `History`."""
+
+    def __init__(self, chunks: Sequence[Chunk]) -> None:
+        self._chunks = chunks
+
+    def chunks(self, first: int = 0, last: int | None = None, *, payloads: bool = True) -> Iterator[Chunk]:
+        """The chunks from `first` to `last`, always with their payloads."""
+        return iter(self._chunks[first : None if last is None else last + 1])
 
 
 def _rows(block: Payloads) -> list[tuple[object, Row]]:

@@ -9,7 +9,9 @@ from typing import Any
 from frame.config.load import load
 from frame.config.models import PipelineConfig
 from frame.engine.result import RunResult
+from frame.engine.resumption import Resumption
 from frame.engine.runner import Runner
+from frame.engine.standing import standing
 from frame.events import Event
 from frame.graph.model import Graph
 from frame.ids import uuid7
@@ -58,25 +60,31 @@ def run_pipeline(
     """Run `pipeline` with its record in memory, and with sinks in memory for those that it names.
 
     `rows` stand in for its source: rows, `InvalidRow`s, exceptions. Sinks that are plugin objects are used as they
-    are. `clock`: an automatic ManualClock if none is given, so that retries cost no time.
+    are. `clock`: an automatic ManualClock if none is given, so that retries cost no time. `recorder`: one that has
+    chunks already is gone on from.
 
     Raises ConfigError or PluginError for a pipeline that cannot run. What a run fails with is in
     `result.error`.
     """
     clock = clock or ManualClock(automatic=True)
     compiled = compile_pipeline(_in_memory(pipeline, rows, clock), registry)
-    recorder = recorder or MemoryRecorder()
+    recorder = recorder or MemoryRecorder(uuid7(clock.time_us()))
     runner = Runner(
         compiled.graph,
         recorder,
-        uuid7(clock.time_us()),
         clock,
         stop=stop,
         redactor=compiled.redactor,
         write_beside=False,
+        resumption=_left_of(compiled.graph, recorder) if recorder.chunks else None,
     )
     result = runner.run()
     return TestRun(result, recorder.written(compiled.graph), compiled.graph, recorder)
+
+
+def _left_of(graph: Graph, recorder: MemoryRecorder) -> Resumption:
+    history = recorder.history()
+    return Resumption(graph, standing(graph, history.chunks()), history)
 
 
 def _in_memory(

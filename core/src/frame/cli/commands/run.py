@@ -1,16 +1,12 @@
 """`frame run`."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-from frame.cli.options import JSON, PIPELINE, FrameCommand
-
-if TYPE_CHECKING:
-    from frame.cli.signals import StopOnSignal
-    from frame.engine.result import RunResult
+from frame.cli.conducting import conducting
+from frame.cli.options import PIPELINE, FrameCommand
 
 
 @click.command("run", cls=FrameCommand)
@@ -22,17 +18,12 @@ if TYPE_CHECKING:
     help="Keep the record here, as in sqlite:///audit.db. [default: FRAME_AUDIT, else what the pipeline says, "
     "else .frame/audit.db beside it]",
 )
-@click.option(
-    "--strict", is_flag=True, help="Exit with 1 if any row failed, also where the pipeline handles it."
-)
-@JSON
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress and no summary, only what goes wrong.")
-@click.option("-v", "--verbose", count=True, help="Show what plugins log; twice: everything.")
-def command(pipeline: Path, audit: str | None, strict: bool, as_json: bool, quiet: bool, verbose: int) -> int:
+@conducting
+def command(pipeline: Path, audit: str | None, as_json: bool, **shown: Any) -> int:
     """Run PIPELINE and record what happens to every row.
 
     Progress and the summary go to stderr, so that a sink may write to stdout. The first Ctrl-C finishes the chunk
-    in hand and stops; the second one stops at once.
+    in hand and stops; the second one stops at once. Whatever stopped it, `frame resume` goes on with it.
 
     \b
     Exit codes:
@@ -42,40 +33,19 @@ def command(pipeline: Path, audit: str | None, strict: bool, as_json: bool, quie
       6   stopped by a fault of the source, a sink or the audit store
       130, 143   stopped by Ctrl-C or SIGTERM
     """
-    from frame.cli.exit_codes import of_result
-    from frame.cli.logs import logs_to_stderr
-    from frame.cli.output import complain, print_json, say
-    from frame.cli.rendering.summary import summary
-    from frame.cli.signals import StopOnSignal
+    from frame.cli.conducting import conduct, store_option
+    from frame.operations import run
 
-    logs_to_stderr(verbose)
     if as_json:
         _keep_stdout_free(pipeline)
-    with StopOnSignal(complain) as signals:
-        result = _run(pipeline, audit, quiet, signals)
-    code = of_result(result, strict, signals.received)
-    if as_json:
-        print_json({**result.as_json(), "exit_code": int(code)})
-    if not quiet or not result.ok:
-        head, *rest = summary(result, _store_option(pipeline, audit))
-        say(head, colour="red" if code else "yellow" if result.counters["failed"] else "green")
-        say(*rest)
-    return code
-
-
-def _store_option(pipeline: Path, audit: str | None) -> str:
-    """What other commands have to be told so that they find the record of this run; "" where they do by themselves."""
-    import shlex
-
-    from frame.errors import FrameError
-    from frame.operations.stores import store_url
-
-    try:
-        if store_url() == store_url(audit, pipeline):
-            return ""
-    except FrameError:
-        pass
-    return f" --audit {shlex.quote(audit)}" if audit else f" --pipeline {shlex.quote(str(pipeline))}"
+    return conduct(
+        lambda stop, listeners, clock: run(
+            pipeline, audit=audit, stop=stop, listeners=listeners, clock=clock
+        ),
+        lambda: store_option(audit, pipeline),
+        as_json=as_json,
+        **shown,
+    )
 
 
 def _keep_stdout_free(pipeline: Path) -> None:
@@ -89,30 +59,3 @@ def _keep_stdout_free(pipeline: Path) -> None:
                 f"sink {name!r} writes to stdout, and --json would write there, too: leave --json out, or send "
                 "the sink to a file"
             )
-
-
-def _run(pipeline: Path, audit: str | None, quiet: bool, signals: "StopOnSignal") -> "RunResult":
-    """Run it, with progress on stderr, and with what plugins print kept off stdout."""
-    from frame.cli.output import PluginPrints
-    from frame.clock import SystemClock
-    from frame.operations import run
-    from frame.telemetry.progress_display import JsonProgress, TableProgress
-
-    clock = SystemClock()
-    # Without a terminal a run of less than a second has nothing to say: the summary tells how it ended.
-    shown = (
-        TableProgress(sys.stderr, clock)
-        if sys.stderr.isatty()
-        else JsonProgress(sys.stderr, clock, ends=False)
-    )
-    stdout, sys.stdout = sys.stdout, PluginPrints.instead_of(sys.stdout)
-    try:
-        return run(
-            pipeline,
-            audit=audit,
-            stop=signals.stop,
-            listeners=() if quiet else (shown,),
-            clock=clock,
-        )
-    finally:
-        sys.stdout = stdout

@@ -14,7 +14,7 @@ from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Surroundings
 from frame.engine.spool import Spool
 from frame.engine.typecheck import TypeCheck
-from frame.errors import NotCanonical
+from frame.errors import NotCanonical, Refused
 from frame.events import (
     AttemptFailed,
     BatchAttemptFailed,
@@ -52,6 +52,8 @@ class AggregationExecutor(Executor):
         self._node, self._plugin, self._check_types = node, plugin, check_types
         self._members = Spool() if node.members_may_go_on else None
         self._outputs: tuple[list[Row], list[bytes]] = [], []
+        self.flushes: dict[int, int] = {}
+        """Batch -> attempts to flush it that were made before this process took the run over."""
 
     # --- Into the batch -------------------------------------------------------------------------
 
@@ -98,11 +100,25 @@ class AggregationExecutor(Executor):
                 accepted.append(token)
         return accepted
 
+    def accept_again(self, tokens: Sequence[int]) -> None:
+        """Give a fresh instance members of the batch that was open when the run stopped. Raises Refused."""
+        rows = self.inflight.rows_of(tokens)
+        results = self._plugin.visit_all(tokens, rows, 0)
+        for token, value in zip(tokens, results.values, strict=True):
+            if value is not None:
+                why = value.info.message if isinstance(value, Failure) else f"returned {type(value).__name__}"
+                raise Refused(
+                    f"aggregation {self._node.name!r} accepted token {token} before and does not do so again: {why}"
+                )
+        if self._members is not None:
+            self._members.add(tokens, self.inflight.forms_of(tokens))
+
     # --- Out of the batch -----------------------------------------------------------------------
 
     def _flush(self, work: Flush) -> Flushed | FlushFailed:
         first_us = started_us = self.around.clock.time_us()
         failed: list[BatchAttemptFailed] = []
+        before = self.flushes.pop(work.batch, 0)
         retry = self._node.policy.retry
         while True:
             started_us = self.around.clock.time_us()
@@ -115,26 +131,27 @@ class AggregationExecutor(Executor):
                     duration_us=duration_us,
                     outputs=0 if self._node.mode is BatchMode.PASSTHROUGH else len(outcome[0]),
                     digests=digests(outcome[1]),
-                    attempt=len(failed),
+                    attempt=before + len(failed),
                     flush_attempts=failed,
                 )
             status = VisitStatus.TIMED_OUT if outcome.type == TimedOut.__name__ else VisitStatus.FAILED
             failed.append(
                 BatchAttemptFailed(
-                    work.node, work.batch, len(failed), status, outcome, started_us, duration_us
+                    work.node, work.batch, before + len(failed), status, outcome, started_us, duration_us
                 )
             )
-            if not outcome.retryable or len(failed) >= retry.attempts:
+            if not outcome.retryable or before + len(failed) >= retry.attempts:
                 return self._flush_failed(failed, first_us)
-            if self.around.clock.wait(self.around.stop, delay_s(retry, len(failed))):
+            if self.around.clock.wait(self.around.stop, delay_s(retry, before + len(failed))):
                 return self._flush_failed(failed, first_us, cancelled=True)
 
     def _flush_failed(
         self, failed: list[BatchAttemptFailed], first_us: int, *, cancelled: bool = False
     ) -> FlushFailed:
-        error = dataclasses.replace(failed[-1].error, attempts=len(failed))
-        if len(failed) > 1 and error.retryable:
-            message = f"{len(failed)} attempts, the last one failed with {error.type}: {error.message}"
+        made = failed[-1].attempt + 1
+        error = dataclasses.replace(failed[-1].error, attempts=made)
+        if made > 1 and error.retryable:
+            message = f"{made} attempts, the last one failed with {error.type}: {error.message}"
             error = dataclasses.replace(error, type="RetriesExhausted", message=message)
         if not cancelled:
             # What the old instance has been given must not come out with the next batch.

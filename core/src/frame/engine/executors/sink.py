@@ -15,6 +15,7 @@ from frame.engine.nodes import PluginNode, Surroundings
 from frame.errors import ConfigError, NotCanonical, SinkError
 from frame.events import ArtifactMade, Path, SinkConfirmed, SinkIntended
 from frame.graph.model import Graph, SinkNode
+from frame.plugin.protocols import Delivery
 from frame.plugin.results import Artifact, Rejected
 from frame.rows import Row, freeze
 from frame.scheduler.work import Write
@@ -42,9 +43,24 @@ class SinkExecutor:
     def number(self) -> int:
         return self._node.number
 
-    def open(self) -> None:
-        """Get the sink ready for its first write."""
-        self._plugin.step("open", lambda: self._plugin.plugin.open(None))
+    @property
+    def delivery(self) -> Delivery:
+        """What the sink does with a write that it may have seen before."""
+        delivery: Delivery = self._plugin.plugin.delivery
+        return delivery
+
+    def open(self, position: Any = None) -> None:
+        """Get the sink ready to write after `position`; None: its first write."""
+        self._plugin.step("open", lambda: self._plugin.plugin.open(position))
+        if position is None:
+            self._note_opened()
+
+    def _note_opened(self) -> None:
+        """Say where the sink stands: a run that stops before its first write goes on from there."""
+        position = self._plugin.step("position", self._plugin.plugin.position)
+        if position is not None:
+            self._plugin.step("position", lambda: canonical(position))
+            self._around.note("sink_opened", self._node.number, position=position)
 
     def prepare(self, write: Write) -> tuple[list[Row], list[bytes], bytes]:
         """The rows to write, their canonical forms, and the SHA-256 of these, each with a line feed."""

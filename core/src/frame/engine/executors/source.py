@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from frame.canonical import canonical, canonical_row, canonical_rows, digest, digests
@@ -10,9 +10,10 @@ from frame.engine.admission import Admission
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Surroundings
 from frame.engine.reader import Read, Reader, reader_for
-from frame.errors import NotCanonical, SourceError
+from frame.errors import NotCanonical, Refused, SourceError
 from frame.events import ErrorInfo, PayloadKind, Payloads, RowInvalid, RowsRead
 from frame.graph.model import RunSettings, SourceNode, To
+from frame.plugin.protocols import Source
 from frame.plugin.results import InvalidRow
 from frame.rows import Row, freeze, freeze_all
 
@@ -53,6 +54,7 @@ class SourceExecutor:
         self._inflight, self._payloads = inflight, payloads
         self._admission = Admission(node, plugin.plugin.text_values)
         self._reader: Reader | None = None
+        self._ahead: Read | None = None
         self._names_noted = 0
         self._schema_noted = False
 
@@ -69,6 +71,9 @@ class SourceExecutor:
 
     def read(self, until_us: int | None, stop: threading.Event) -> Read:
         """The next rows, raw."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            return ahead
         if self._reader is None:
             self._reader = reader_for(
                 self._plugin.plugin,
@@ -90,6 +95,56 @@ class SourceExecutor:
         """Read no further."""
         if self._reader is not None:
             self._reader.close()
+
+    # --- Going on after rows that were read before ------------------------------------------------
+
+    def know(self, observed: Mapping[str, str] | None, names: Mapping[str, str]) -> None:
+        """What the first rows of the source have fixed: the observed schema, and names as it wrote them."""
+        if observed is not None:
+            self._admission.observed = dict(observed)
+            self._schema_noted = True
+        self._admission.originals.update(names)
+        self._names_noted = len(names)
+
+    @property
+    def can_seek(self) -> bool:
+        """Whether the source finds its way to a position by itself."""
+        return type(self._plugin.plugin).seek is not Source.seek
+
+    def seek(self, position: Any) -> None:
+        """Go on reading after `position`. Raises Refused if the input is no longer what it was."""
+        self._plugin.step("seek", lambda: self._plugin.plugin.seek(position))
+
+    def skip(self, digests: Iterator[bytes], rows: int, stop: threading.Event) -> bool:
+        """Read the first `rows` rows again; each must have the digest that comes next.
+
+        False if the run is to stop before that is done. Raises Refused where the input is another one now.
+        """
+        left = rows
+        while left and not stop.is_set():
+            read = self.read(None, stop)
+            again, ahead = read.rows[:left], read.rows[left:]
+            for made in self._digests_of(again):
+                if made != next(digests):
+                    raise self._changed(rows - left)
+                left -= 1
+            if not left:
+                self._ahead = replace(read, rows=ahead)
+            elif read.error is not None:
+                raise read.error
+            elif read.ended:
+                raise self._changed(rows - left)
+        return not left
+
+    def _digests_of(self, raw: Sequence[Any]) -> Iterator[bytes]:
+        for part in self._parts(raw):
+            yield from map(digest, part.forms if isinstance(part, _Good) else [part.kept])
+
+    def _changed(self, row: int) -> Refused:
+        return Refused(
+            f"source {self._node.name!r}: row {row} is not what it was when the run read it, and the run cannot go "
+            "on from other data. Put the input back as it was, or run the pipeline anew"
+        )
 
     def admit(self, raw: Sequence[Any], first_row: int, first_token: int) -> list[RowsRead | RowInvalid]:
         """Rows `first_row`, ... become tokens `first_token`, ...; their data and payloads are put in place."""

@@ -1,0 +1,61 @@
+"""From a compiled pipeline and an open record to the result of the run: what a new run and a resumed one share."""
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from importlib_metadata import version
+
+from frame.clock import Clock
+from frame.engine.result import RunResult
+from frame.engine.runner import Runner
+from frame.events import RunStatus
+from frame.operations.compile import Compiled
+from frame.telemetry.environment import listener_from_environment
+from frame.telemetry.listeners import Audience, Listener, RunInfo
+
+if TYPE_CHECKING:
+    from frame.audit.recorder import RunRecorder
+    from frame.engine.resumption import Resumption
+
+_log = logging.getLogger("frame.pipeline")
+
+
+def conduct(
+    compiled: Compiled,
+    recorder: "RunRecorder",
+    started_us: int,
+    clock: Clock,
+    *,
+    stop: threading.Event | None,
+    listeners: Sequence[Listener],
+    resumption: "Resumption | None" = None,
+) -> RunResult:
+    """What came of the run that `recorder` holds: a new one, or what `resumption` goes on with.
+
+    `listeners` hear of it, as do those that OTEL_* variables ask for. Raises AuditError when the record cannot be
+    kept.
+    """
+    for warning in compiled.warnings:
+        _log.warning(warning)
+    exported = listener_from_environment(version("frame-core"))
+    audience = Audience((*listeners, exported) if exported else listeners, clock)
+    runner = Runner(
+        compiled.graph,
+        recorder,
+        clock,
+        stop=stop,
+        listeners=[audience],
+        redactor=compiled.redactor,
+        write_beside=compiled.loaded.config.audit.writer == "thread",
+        resumption=resumption,
+    )
+    status = RunStatus.CRASHED
+    audience.run_started(RunInfo.of(compiled.graph, recorder.run_id, started_us))
+    try:
+        result = runner.run()
+        status = result.status
+    finally:
+        audience.run_finished(status)
+    return result

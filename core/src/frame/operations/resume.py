@@ -1,0 +1,148 @@
+"""Going on with a run that was stopped or has crashed."""
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from frame.clock import Clock, SystemClock
+from frame.engine.result import RunResult
+from frame.engine.standing import Standing, standing
+from frame.errors import Refused, TryAgainLater
+from frame.events import RunStatus
+from frame.operations.changes import Changes, changes
+from frame.operations.compile import Compiled, Pipeline, compile_pipeline
+from frame.operations.conducting import conduct
+from frame.operations.recorded import file_of
+from frame.operations.stores import store_url
+from frame.plugin.registry import Registry
+from frame.telemetry.listeners import Listener
+
+if TYPE_CHECKING:
+    from frame.audit.database import Database
+    from frame.audit.queries import RunDetails
+    from frame.audit.recorder import RunRecorder
+    from frame.engine.resumption import Resumption
+
+MOST_CHANGES = 20
+
+
+def resume(
+    run: str,
+    *,
+    pipeline: Pipeline | None = None,
+    audit: str | None = None,
+    accept_changes: bool = False,
+    registry: Registry | None = None,
+    stop: threading.Event | None = None,
+    listeners: Sequence[Listener] = (),
+    clock: Clock | None = None,
+) -> RunResult:
+    """What came of going on with `run`: a run id, an unambiguous beginning of one, or "latest".
+
+    `pipeline`: where its pipeline is now, if not where the record says. `accept_changes`: go on although options or
+    plugins are no longer those of the run; what differs goes on record.
+
+    Raises UsageError if there is no such run; Refused if it ended well, if the pipeline or its plugins have changed,
+    or if something that is needed is gone; TryAgainLater while another process works on it; AuditError when the
+    record cannot be kept.
+    """
+    from frame.audit import database
+
+    clock = clock or SystemClock()
+    path = pipeline if isinstance(pipeline, str | os.PathLike) else None
+    with database.open(store_url(audit, path), create=False) as store:
+        number, details = _find(store, run, clock)
+        compiled = compile_pipeline(file_of(details, pipeline), registry)
+        accepted = _checked(store, number, details, compiled, accept_changes)
+        resumption = _resumption(store, number, details, compiled)
+        recorder = _take_over(store, details, compiled, accepted, clock)
+        if recorder.next_chunk != resumption.stands.next_chunk:
+            raise TryAgainLater(f"another process has written to run {recorder.run_id} just now; ask again")
+        return conduct(
+            compiled,
+            recorder,
+            details.summary.started_us,
+            clock,
+            stop=stop,
+            listeners=listeners,
+            resumption=resumption,
+        )
+
+
+def _find(store: "Database", run: str, clock: Clock) -> tuple[int, "RunDetails"]:
+    """Raises Refused if the run has come to its end."""
+    from frame.audit import queries
+    from frame.audit.recorder import ENDED_WELL
+
+    with store.reading() as connection:
+        number = queries.find_run(connection, run)
+        details = queries.describe_run(connection, number, clock.time_us())
+    status = details.summary.status
+    if status in ENDED_WELL:
+        raise Refused(
+            f"run {details.summary.run_id} is {status.value.replace('_', ' ')}; there is nothing to resume"
+        )
+    return number, details
+
+
+def _checked(
+    store: "Database", number: int, details: "RunDetails", compiled: Compiled, accept: bool
+) -> tuple[str, ...]:
+    """The changes that are accepted. Raises Refused for those that are not."""
+    from frame.audit import queries
+
+    with store.reading() as connection:
+        nodes, edges = queries.nodes_of(connection, number), queries.edges_of(connection, number)
+    found = changes(details, nodes, edges, compiled)
+    if found.topology or (found and not accept):
+        raise _changed(details.summary.run_id, found)
+    return found.all
+
+
+def _changed(run_id: str, found: Changes) -> Refused:
+    lines = [f"  {line}" for line in found.all[:MOST_CHANGES]]
+    if len(found.all) > MOST_CHANGES:
+        lines.append(f"  and {len(found.all) - MOST_CHANGES} more")
+    remedy = "Put it back as it was, or go on all the same with --accept-changes, which goes on record"
+    if found.topology:
+        remedy = "Put the nodes and their ways back as they were; a run cannot go on in another graph"
+    return Refused("\n".join([f"run {run_id} ran another pipeline than there is now:", *lines, remedy]))
+
+
+def _resumption(store: "Database", number: int, details: "RunDetails", compiled: Compiled) -> "Resumption":
+    """Where the run stands. Raises Refused if nothing is left of it."""
+    from frame.audit.history import RunHistory
+    from frame.engine.resumption import Resumption
+
+    history = RunHistory(store, number)
+    stands = standing(compiled.graph, history.chunks(payloads=False))
+    _refuse_ended(details, stands)
+    return Resumption(compiled.graph, stands, history)
+
+
+def _take_over(
+    store: "Database", details: "RunDetails", compiled: Compiled, accepted: tuple[str, ...], clock: Clock
+) -> "RunRecorder":
+    """Raises TryAgainLater while another process holds the run."""
+    from frame.audit.recorder import Recorder
+
+    return Recorder(store).resume(
+        details.summary.run_id,
+        clock.time_us(),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        lease_s=compiled.loaded.config.audit.lease.total_seconds(),
+        detail={"accepted_changes": list(accepted)} if accepted else None,
+    )
+
+
+def _refuse_ended(details: "RunDetails", stands: Standing) -> None:
+    run_id, status = details.summary.run_id, details.summary.status
+    if stands.abandoned:
+        raise Refused(
+            f"run {run_id} was given up at its first failed row, as abort_on_error says; there is nothing to resume"
+        )
+    if status is RunStatus.FAILED and not stands.stopped:
+        raise Refused(f"run {run_id} has come to its end: every row of it failed; there is nothing to resume")
