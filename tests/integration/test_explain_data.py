@@ -31,14 +31,14 @@ def rewritten(told: Ran, kind: str, change: Mapping[bytes, bytes]) -> None:
     """Replace items in the payload blocks of `kind`."""
     with sqlite3.connect(told.audit.removeprefix("sqlite:///")) as connection:
         found = connection.execute(
-            "SELECT rowid, size, data FROM payload_blocks WHERE kind = ?", [kind]
+            "SELECT d.rowid, size, data FROM payload_data d JOIN payload_blocks USING (run, chunk, number, part) "
+            "WHERE kind = ?",
+            [kind],
         ).fetchall()
     connection.close()
     for number, size, data in found:
         items = [change.get(item, item) for item in decompress(size, data)]
-        tampered(
-            told, "UPDATE payload_blocks SET data = ? WHERE rowid = ?", given=[compress(items)[1], number]
-        )
+        tampered(told, "UPDATE payload_data SET data = ? WHERE rowid = ?", given=[compress(items)[1], number])
 
 
 def went(told: Ran, node: str, **question: Any) -> Data:
@@ -102,7 +102,7 @@ def test_a_changed_label_differs_from_what_the_gate_says_again(tmp_path: Path) -
 def test_a_damaged_block_is_told_and_not_raised(tmp_path: Path) -> None:
     told = ran(tmp_path, numbers(5), [TWICE])
 
-    tampered(told, "UPDATE payload_blocks SET data = x'00' WHERE kind IN ('rows', 'outbox')")
+    tampered(told, "UPDATE payload_data SET data = x'00'")
 
     story = subject(told.explain(row=0))
     assert story.data.state is DataState.DIFFERS
@@ -113,7 +113,7 @@ def test_a_damaged_block_is_told_and_not_raised(tmp_path: Path) -> None:
 def test_without_payloads_the_story_is_told_without_data(field: str | None, tmp_path: Path) -> None:
     told = ran(tmp_path, numbers(5), [TWICE])
 
-    tampered(told, "DELETE FROM payload_blocks")
+    tampered(told, "DELETE FROM payload_data")
 
     explanation = told.explain(row=0, field=field)
     story = subject(explanation)

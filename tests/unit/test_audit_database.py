@@ -48,7 +48,7 @@ def shredded_store(path: Path) -> None:
         (truncated_store, Refused, "is a SQLite file, but not an audit store"),
         (Path.mkdir, AuditError, "is a directory"),
         (shredded_store, AuditError, "damaged: restore it from a copy"),
-        (store_of_a_newer_frame, Refused, "has schema version 99, and this frame knows 1"),
+        (store_of_a_newer_frame, Refused, "has schema version 99, and this frame knows 2"),
     ],
     ids=["zero bytes", "garbage", "another database", "cut short", "directory", "shredded", "newer"],
 )
@@ -115,7 +115,7 @@ def test_commits_are_durable_and_references_checked(tmp_path: Path) -> None:
         )
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
 
-    assert found == ["wal", 2, 1, 60_000, store.APPLICATION_ID, 1]
+    assert found == ["wal", 2, 1, 60_000, store.APPLICATION_ID, 2]
 
 
 def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:
@@ -146,14 +146,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> store.Database:
     store.open(url(path)).close()
     connection = sqlite3.connect(path)
     for table in schema.FACTS:
-        if table.name not in ("migrations", "numbers"):
+        if table.name not in ("migrations", "numbers", "purges"):
             values = ", ".join("1" for _ in table.columns)
-            connection.execute(f"INSERT INTO {table.name} VALUES ({values})")
+            connection.execute(f"INSERT OR IGNORE INTO {table.name} VALUES ({values})")
+    connection.execute("INSERT INTO purges VALUES (2, 1, 1)")
     connection.commit()
     connection.close()
     return store.open(url(path))
 
 
 def test_only_heads_and_leases_can_change() -> None:
-    assert frozenset({"heads", "run_leases"}) == schema.MUTABLE
+    assert frozenset({"heads", "run_leases", "store_head"}) == schema.MUTABLE
     assert {table.name for table in schema.FACTS} | schema.MUTABLE == set(schema.metadata.tables)

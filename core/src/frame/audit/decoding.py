@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST, PATH_CODES
+from frame.audit.kept import with_data
 from frame.audit.packing import join, unpack
 from frame.audit.payloads import decompress
 from frame.audit.text import from_json
@@ -360,10 +361,10 @@ def block_keys(row: Stored) -> Sequence[int] | Sequence[bytes]:
 
 
 def read_chunk_payloads(connection: Connection, run: int, chunk: int) -> tuple[Payloads, ...]:
-    """All payloads of a chunk, in order."""
+    """All payloads of a chunk, in order. Raises AuditError if some were purged."""
     blocks = schema.payload_blocks
     rows = connection.execute(
-        select(blocks)
+        with_data(blocks)
         .where(blocks.c.run == run, blocks.c.chunk == chunk)
         .order_by(blocks.c.number, blocks.c.part)
     )
@@ -382,14 +383,19 @@ def _payloads(parts: Sequence[Stored]) -> Payloads:
     return Payloads(PayloadKind(part.kind), part.node, keys, items, part.visit, part.intent)
 
 
-def read_chunks(connection: Connection, run: int, from_chunk: int = 0) -> Iterator[Chunk]:
-    """The chunks of a run as they were committed, one at a time."""
+def read_chunks(
+    connection: Connection, run: int, first: int = 0, last: int | None = None, *, payloads: bool = True
+) -> Iterator[Chunk]:
+    """Chunk `first` to chunk `last` of a run, or to its newest one, as they were committed, one at a time.
+
+    Without `payloads` they come without the bytes, and faster. Raises AuditError where bytes were purged.
+    """
     chunks = schema.chunks
-    headers = connection.execute(
-        select(chunks).where(chunks.c.run == run, chunks.c.chunk >= from_chunk).order_by(chunks.c.chunk)
-    ).all()
-    for row in headers:
+    wanted = select(chunks).where(chunks.c.run == run, chunks.c.chunk >= first).order_by(chunks.c.chunk)
+    if last is not None:
+        wanted = wanted.where(chunks.c.chunk <= last)
+    for row in connection.execute(wanted).all():
         events = [event for _, event in read_chunk_events(connection, run, row.chunk)]
-        payloads = read_chunk_payloads(connection, run, row.chunk)
+        kept = read_chunk_payloads(connection, run, row.chunk) if payloads else ()
         position = None if row.source_position is None else from_json(row.source_position)
-        yield Chunk(row.chunk, row.opened_us, events, payloads, position)
+        yield Chunk(row.chunk, row.opened_us, events, kept, position)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, select
 
 from frame.audit import schema
 from frame.audit.payloads import decompress
@@ -30,6 +30,17 @@ class CallRecord:
     duration_us: int
 
 
+def _same_block(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    key = ("run", "chunk", "number", "part")
+    return and_(*[one.c[name] == other.c[name] for name in key])
+
+
+def with_data(*columns: Any) -> Select[Any]:
+    """A SELECT of `columns` of `payload_blocks` and of the bytes: `data`, null where they were purged."""
+    blocks, data = schema.payload_blocks, schema.payload_data
+    return select(*columns, data.c.data).select_from(blocks.outerjoin(data, _same_block(blocks, data)))
+
+
 def payload_of(
     connection: Connection,
     run: int,
@@ -38,7 +49,7 @@ def payload_of(
     node: int | None = None,
     visit: int | None = None,
 ) -> bytes | None:
-    """The bytes of this kind that were kept for `token`, None if none were; the newest if there are several."""
+    """The bytes of this kind that are kept for `token`, None if none are; the newest if there are several."""
     blocks = schema.payload_blocks
     of_kind = [blocks.c.run == run, blocks.c.kind == kind.value]
     of_kind += [blocks.c.node == node] if node is not None else []
@@ -47,21 +58,22 @@ def payload_of(
     home = home_of(connection, run, token)
     for where in (blocks.c.old_tokens == 1, blocks.c.chunk == home):
         newest = blocks.c.chunk.desc(), blocks.c.number.desc(), blocks.c.part.desc()
-        for block in connection.execute(select(blocks).where(*of_kind, where, *within).order_by(*newest)):
+        found = with_data(blocks).where(*of_kind, where, *within).order_by(*newest)
+        for block in connection.execute(found):
             place = place_of(block, token)
             if place is not None:
-                return decompress(block.size, block.data)[place]
+                return None if block.data is None else decompress(block.size, block.data)[place]
     return None
 
 
 def payload_with_digest(connection: Connection, run: int, digest: bytes) -> bytes | None:
-    """The request or answer of a call that has this SHA-256, None if it was not kept."""
-    index, blocks = schema.payload_digests, schema.payload_blocks
-    on = [getattr(index.c, name) == getattr(blocks.c, name) for name in ("run", "chunk", "number", "part")]
+    """The request or answer of a call that has this SHA-256, None if it is not kept."""
+    index, blocks, data = schema.payload_digests, schema.payload_blocks, schema.payload_data
     block = connection.execute(
-        select(blocks.c.size, blocks.c.data, index.c.item)
+        select(blocks.c.size, data.c.data, index.c.item)
         .select_from(index)
-        .join(blocks, on[0] & on[1] & on[2] & on[3])
+        .join(blocks, _same_block(index, blocks))
+        .join(data, _same_block(index, data))
         .where(index.c.run == run, index.c.digest == digest)
     ).first()
     return None if block is None else decompress(block.size, block.data)[block.item]

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, select
 from frame.audit import schema
 from frame.audit.batches import BatchRecord, members_of, passthrough_digest, read_batch
 from frame.audit.decoding import error_of
-from frame.audit.kept import CallRecord, calls_of, payload_of, payload_with_digest
+from frame.audit.kept import CallRecord, calls_of, payload_of, payload_with_digest, with_data
 from frame.audit.lineage_births import Births
 from frame.audit.payloads import decompress
 from frame.audit.runs import EdgeRecord, NodeRecord, RunDetails, describe_run, edges_of, nodes_of, run_events
@@ -270,14 +270,13 @@ class Lineage:
         """
         segment, b = step.segment, schema.payload_blocks
         of_write = b.c.run == self._run, b.c.chunk == segment.chunk, b.c.node == segment.node
-        wanted = select(b.c.size, b.c.data).where(
+        wanted = with_data(b.c.size).where(
             *of_write, b.c.kind == PayloadKind.OUTBOX.value, b.c.intent == segment.intent
         )
-        forms = [
-            form
-            for block in self._connection.execute(wanted.order_by(b.c.number, b.c.part))
-            for form in decompress(block.size, block.data)
-        ]
+        blocks = self._connection.execute(wanted.order_by(b.c.number, b.c.part)).all()
+        if any(block.data is None for block in blocks):
+            return None
+        forms = [form for block in blocks for form in decompress(block.size, block.data)]
         place = step.place + self._tokens_before(segment)
         if place >= len(forms):
             return None

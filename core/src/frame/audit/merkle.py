@@ -93,6 +93,13 @@ class Frontier:
         for each in leaves:
             self.append(each)
 
+    def grown(self, leaf_hash: bytes) -> "Frontier":
+        """This tree with one leaf more; this one stays as it is."""
+        other = Frontier()
+        other.size, other._roots = self.size, self._roots.copy()
+        other.append(leaf_hash)
+        return other
+
     def append(self, leaf_hash: bytes) -> None:
         """Add a leaf at the end."""
         hashed, size = leaf_hash, self.size

@@ -12,7 +12,8 @@ from frame.graph.model import CoalesceNode, ErrorClause, GateNode, Graph, To
 class NodeOpening:
     """A place in the graph and the code that stands there; the plugin's fields are None where there is none.
 
-    `on_error`: the node or sink that each clause leads to, None for discard.
+    `on_error`: the node or sink that each clause leads to, None for discard. `delivery`: of a sink, what becomes of
+    a write that is repeated.
     """
 
     number: int
@@ -27,6 +28,7 @@ class NodeOpening:
     determinism: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     on_error: Sequence[int | None] = ()
+    delivery: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class EdgeOpening:
 class RunOpening:
     """A run that is about to start.
 
-    `config`: the canonical form of the pipeline file with secrets left out, as bytes.
+    `config`: the canonical form of the pipeline file with secrets left out, as bytes. `origin_run_id`: the run
+    whose tokens this one carries on, and `origin_kind` why.
     """
 
     run_id: str
@@ -57,6 +60,8 @@ class RunOpening:
     host: str = ""
     pid: int = 0
     lease_s: float = 60.0
+    origin_run_id: str | None = None
+    origin_kind: str | None = None
 
     @property
     def config_sha256(self) -> bytes:
@@ -65,9 +70,15 @@ class RunOpening:
     @property
     def graph_sha256(self) -> bytes:
         """SHA-256 of the canonical form of what the record says about nodes and edges."""
-        nodes = [[getattr(node, name) for name in NodeOpening.__slots__] for node in self.nodes]
-        edges = [[edge.origin, edge.target, edge.label, edge.mode] for edge in self.edges]
-        return digest(canonical({"nodes": nodes, "edges": edges}))
+        return graph_sha256(self.nodes, self.edges)
+
+
+def graph_sha256(nodes: Sequence[NodeOpening], edges: Sequence[EdgeOpening], version: int = 2) -> bytes:
+    """SHA-256 of the canonical form of nodes and edges. `version` 1 knew nothing of how sinks take repeats."""
+    names = [name for name in NodeOpening.__slots__ if version > 1 or name != "delivery"]
+    said = [[getattr(node, name) for name in names] for node in nodes]
+    ways = [[edge.origin, edge.target, edge.label, edge.mode] for edge in edges]
+    return digest(canonical({"nodes": said, "edges": ways}))
 
 
 def describe(graph: Graph) -> tuple[list[NodeOpening], list[EdgeOpening]]:
@@ -97,6 +108,7 @@ def _describe_node(node: Any) -> NodeOpening:
         determinism=plugin.determinism.value,
         options=dict(plugin.options),
         on_error=place.on_error,
+        delivery=plugin.delivery,
     )
 
 

@@ -1,23 +1,31 @@
-"""Writing the record: one transaction a chunk, by the one process that holds the run.
+"""Writing the record: one transaction a commit, by the one process that holds the run.
 
-Every transaction of a run swaps its row of `heads` from `n` to `n + 1`. A process that was thought dead and
-comes back finds another `n` or another epoch there, and stops before it has written anything.
+Every transaction of a run adds a block to its chain and swaps its row of `heads` from `n` to `n + 1` and to the hash
+of that block. A process that was thought dead and comes back finds another `n` or another epoch there, and stops
+before it has written anything.
 
-A commit that raised may have succeeded. So the head is read again: if it has moved on, the chunk is durable;
-if it has not, the chunk is written once more where only the connection was lost; anything else is a stop.
+A commit that raised may have succeeded. So the head is read again: if it stands at the block that was to be written,
+the commit is durable; if it stands where it stood, the commit is made once more where only the connection was lost;
+anything else is a stop.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from frame.audit import conservation, schema
+from frame.audit import chain, conservation, schema
+from frame.audit.chain import Block, Head
 from frame.audit.database import Database, explain
 from frame.audit.encoding import encode
+from frame.audit.leases import FREE, expiry, extend_lease, holder, is_alive, write_lease
+from frame.audit.merkle import Frontier
 from frame.audit.opening import RunOpening
-from frame.audit.text import to_json
+from frame.audit.opening_rows import Rows, change_row, opening_rows
+from frame.audit.statements import Statements
+from frame.audit.store_log import LogKind, append, next_run
 from frame.errors import AuditError, FrameBug, Refused, TryAgainLater
 from frame.events import Chunk, RunStatus
 
@@ -25,71 +33,109 @@ ENDED_WELL = frozenset({RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES, 
 """No token is left open under these, and nothing is written after them."""
 
 
-class Recorder:
-    """Opens runs in an audit store."""
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where the chain of a run stands, as its writer knows it."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    epoch: int
+    n: int
+    hash: bytes
+    changes: int
+    status: RunStatus
+    tree: Frontier
+
+    def after(self, block: Block, change: RunStatus | None = None) -> "_Standing":
+        """Where it stands after a commit that changed the run's status to `change`, or did not."""
+        tree = self.tree.grown(chain.tree_leaf(block.hash))
+        moved = replace(self, n=block.n + 1, hash=block.hash, tree=tree)
+        return moved if change is None else replace(moved, changes=self.changes + 1, status=change)
+
+
+class Recorder:
+    """Opens runs in an audit store. `alive`: whether a process of this host with that number is there."""
+
+    def __init__(self, database: Database, alive: Callable[[int], bool] = is_alive) -> None:
+        self._database, self._alive = database, alive
+        self._statements = Statements(database.engine.dialect)
 
     def begin(self, opening: RunOpening) -> "RunRecorder":
         """Put a new run on record. Raises AuditError if its id is taken."""
+        new = _Standing(1, 0, chain.FIRST, 0, RunStatus.RUNNING, Frontier())
         with self._database.writing() as connection:
+            run = next_run(connection)
             taken = select(schema.run_headers.c.run).where(schema.run_headers.c.run_id == opening.run_id)
             if connection.scalar(taken) is not None:
                 raise AuditError(self._database.where, f"run {opening.run_id} is on record already")
-            run = _write_opening(connection, opening)
-            _write_lease(
-                connection, run, 1, opening.host, opening.pid, _expiry(opening.started_us, opening.lease_s)
-            )
-            detail = {"epoch": 1, "host": opening.host, "pid": opening.pid}
+            rows = opening_rows(run, opening)
             started = "started", RunStatus.RUNNING, opening.started_us
-            _write_change(connection, run, 0, started, detail)
-            connection.execute(insert(schema.heads), {"run": run, "n": 1, "epoch": 1})
+            who = {"epoch": 1, "host": opening.host, "pid": opening.pid}
+            rows[schema.run_changes] = [change_row(run, 0, 0, started, who)]
+            block = chain.block(opening.run_id, 0, rows, chain.FIRST)
+            self._statements.write(connection, {**rows, schema.blocks: [block.row(run)]})
+            connection.execute(insert(schema.heads), {"run": run, "n": 1, "epoch": 1, "hash": block.hash})
+            expires_us = expiry(opening.started_us, opening.lease_s)
+            write_lease(connection, run, 1, opening.host, opening.pid, expires_us)
+            said = {"run_id": opening.run_id, "block": 0, "hash": block.hash.hex()}
+            append(connection, LogKind.RUN_OPENED, opening.started_us, said)
+        stands = new.after(block, RunStatus.RUNNING)
         return RunRecorder(
-            self._database, run, opening.run_id, epoch=1, n=1, next_chunk=0, lease_s=opening.lease_s
+            self._database, (run, opening.run_id), stands, next_chunk=0, lease_s=opening.lease_s
         )
 
     def resume(
-        self, run_id: str, now_us: int, host: str = "", pid: int = 0, lease_s: float = 60.0
+        self,
+        run_id: str,
+        now_us: int,
+        host: str = "",
+        pid: int = 0,
+        lease_s: float = 60.0,
+        detail: Mapping[str, Any] | None = None,
     ) -> "RunRecorder":
-        """Take over a run that has not ended well.
+        """Take over a run that has not ended well. `detail`: what else is to be on record about the resumption.
 
         Raises TryAgainLater while another process holds its lease, Refused if it ended well, AuditError if
         there is no such run.
         """
         with self._database.writing() as connection:
-            run, n, epoch, next_chunk = self._take_over(connection, run_id, now_us)
-            swap = update(schema.heads).where(schema.heads.c.run == run)
-            connection.execute(swap.values(n=n + 1, epoch=epoch))
-            _write_lease(connection, run, epoch, host, pid, _expiry(now_us, lease_s))
-            detail = {"epoch": epoch, "host": host, "pid": pid}
-            _write_change(connection, run, n, ("resumed", RunStatus.RUNNING, now_us), detail)
-        return RunRecorder(
-            self._database, run, run_id, epoch=epoch, n=n + 1, next_chunk=next_chunk, lease_s=lease_s
-        )
+            run, stands = self._take_over(connection, run_id, now_us, host)
+            who = {**(detail or {}), "epoch": stands.epoch, "host": host, "pid": pid}
+            said = "resumed", RunStatus.RUNNING, now_us
+            rows: Rows = {schema.run_changes: [change_row(run, stands.changes, stands.n, said, who)]}
+            block = chain.block(run_id, stands.n, rows, stands.hash)
+            heads = schema.heads
+            moved = {"n": stands.n + 1, "epoch": stands.epoch, "hash": block.hash}
+            connection.execute(update(heads).where(heads.c.run == run).values(**moved))
+            self._statements.write(connection, {**rows, schema.blocks: [block.row(run)]})
+            write_lease(connection, run, stands.epoch, host, pid, expiry(now_us, lease_s))
+            log = {"run_id": run_id, "block": block.n, "hash": block.hash.hex()}
+            append(connection, LogKind.RUN_RESUMED, now_us, log)
+            next_chunk = _next_chunk(connection, run)
+        stands = stands.after(block, RunStatus.RUNNING)
+        return RunRecorder(self._database, (run, run_id), stands, next_chunk=next_chunk, lease_s=lease_s)
 
-    def _take_over(self, connection: Connection, run_id: str, now_us: int) -> tuple[int, int, int, int]:
+    def _take_over(
+        self, connection: Connection, run_id: str, now_us: int, host: str
+    ) -> tuple[int, _Standing]:
         headers, heads, leases = schema.run_headers, schema.heads, schema.run_leases
         found = connection.execute(
-            select(headers.c.run, heads.c.n, heads.c.epoch, leases.c.expires_us, leases.c.host, leases.c.pid)
+            select(headers.c.run, heads.c.n, heads.c.epoch, heads.c.hash, leases)
             .join(heads, heads.c.run == headers.c.run)
             .join(leases, leases.c.run == headers.c.run)
             .where(headers.c.run_id == run_id)
+            .with_for_update(of=heads)
         ).one_or_none()
         if found is None:
             raise AuditError(self._database.where, f"there is no run {run_id}")
-        status = newest_status(connection, found.run)
+        run, n, epoch, hashed, *_ = found
+        status = newest_status(connection, run)
         if status in ENDED_WELL:
             raise Refused(f"run {run_id} is {status.value}; there is nothing to resume")
-        if status is RunStatus.RUNNING and found.expires_us > now_us:
-            holder = f"process {found.pid} on {found.host or 'this host'}"
-            raise TryAgainLater(
-                f"run {run_id} is held by {holder} for {(found.expires_us - now_us) / 1e6:.0f} s more"
-            )
-        last = connection.scalar(
-            select(func.max(schema.chunks.c.chunk)).where(schema.chunks.c.run == found.run)
-        )
-        return found.run, found.n, found.epoch + 1, 0 if last is None else last + 1
+        gone = bool(host) and found.host == host and not self._alive(found.pid)
+        if status is RunStatus.RUNNING and found.expires_us > now_us and not gone:
+            left_s = (found.expires_us - now_us) / 1e6
+            raise TryAgainLater(f"run {run_id} is held by {holder(found)} for {left_s:.0f} s more")
+        tree = Frontier(map(chain.tree_leaf, _block_hashes(connection, run)))
+        return run, _Standing(epoch + 1, n, hashed, _count_changes(connection, run), status, tree)
 
 
 class RunRecorder:
@@ -98,25 +144,28 @@ class RunRecorder:
     def __init__(
         self,
         database: Database,
-        run: int,
-        run_id: str,
+        named: tuple[int, str],
+        stands: _Standing,
         *,
-        epoch: int,
-        n: int,
         next_chunk: int,
         lease_s: float,
     ) -> None:
-        self.database, self.run, self.run_id = database, run, run_id
-        self.next_chunk = next_chunk
-        self._epoch, self._n, self._lease_s = epoch, n, lease_s
-        self._inserts = _Inserts(database.engine)
+        self.database, self.next_chunk = database, next_chunk
+        self.run, self.run_id = named
+        self._stands, self.lease_s = stands, lease_s
+        self._statements = Statements(database.engine.dialect)
+
+    @property
+    def head(self) -> Head:
+        """Where the chain of the run stands."""
+        stands = self._stands
+        return Head(self.run_id, stands.tree.size, stands.hash, stands.tree.root())
 
     def commit(self, chunk: Chunk) -> None:
         """Make `chunk` durable, whole. Raises AuditError; then nothing of it is on record."""
         if chunk.number != self.next_chunk:
             raise FrameBug(f"chunk {chunk.number} was handed in where {self.next_chunk} is next")
-        rows = encode(self.run, self._n, chunk)
-        self._transact(lambda connection: self._inserts.write(connection, rows))
+        self._add(encode(self.run, self._stands.n, chunk))
         self.next_chunk += 1
 
     def finish(self, status: RunStatus, counters: Mapping[str, int], at_us: int) -> None:
@@ -131,94 +180,84 @@ class RunRecorder:
         self.change("status", status, at_us, {"counters": dict(counters)})
 
     def change(self, kind: str, status: RunStatus, at_us: int, detail: Mapping[str, Any]) -> None:
-        """Put a change of the run's status on record."""
+        """Put a change of the run's status on record; under any but RUNNING nobody holds the run any longer."""
+        stands = self._stands
+        if stands.status is not RunStatus.RUNNING:
+            said = f"run {self.run_id} has ended already: it is {stands.status.value}"
+            raise AuditError(self.database.where, said)
+        row = change_row(self.run, stands.changes, stands.n, (kind, status, at_us), detail)
 
-        def write(connection: Connection) -> None:
-            now = newest_status(connection, self.run)
-            if now is not RunStatus.RUNNING:
-                raise AuditError(
-                    self.database.where, f"run {self.run_id} has ended already: it is {now.value}"
-                )
-            _write_change(connection, self.run, self._n, (kind, status, at_us), detail)
+        def end(connection: Connection, block: Block) -> None:
+            if status is not RunStatus.RUNNING:
+                extend_lease(connection, self.run, stands.epoch, FREE)
+                log = {"run_id": self.run_id, "block": block.n, "hash": block.hash.hex()}
+                append(connection, LogKind.RUN_ENDED, at_us, {**log, "status": status.value})
 
-        self._transact(write)
+        self._add({schema.run_changes: [row]}, end, status)
 
     def renew_lease(self, now_us: int) -> None:
         """Stay the holder of the run for another lease. Raises AuditError if another process has taken over."""
-        leases = schema.run_leases
-        mine = leases.c.run == self.run, leases.c.epoch == self._epoch
         with self.database.writing() as connection:
-            expires_us = _expiry(now_us, self._lease_s)
-            if connection.execute(update(leases).where(*mine).values(expires_us=expires_us)).rowcount != 1:
+            expires_us = expiry(now_us, self.lease_s)
+            if not extend_lease(connection, self.run, self._stands.epoch, expires_us):
                 raise self._fenced()
 
-    def _transact(self, write: Callable[[Connection], None]) -> None:
+    def _add(
+        self,
+        rows: Rows,
+        beside: Callable[[Connection, Block], None] | None = None,
+        change: RunStatus | None = None,
+    ) -> None:
+        """Write `rows` and their block in one transaction, and what `beside` writes."""
+        stands = self._stands
+        block = chain.block(self.run_id, stands.n, rows, stands.hash)
+        written = {**rows, schema.blocks: [block.row(self.run)]}
+
+        def write(connection: Connection) -> None:
+            if not self._statements.swap_head(connection, self.run, block.n, stands.epoch, block.hash):
+                raise self._fenced()
+            self._statements.write(connection, written)
+            if beside is not None:
+                beside(connection, block)
+
+        self._transact(write, block)
+        self._stands = stands.after(block, change)
+
+    def _transact(self, write: Callable[[Connection], None], block: Block) -> None:
         try:
             self._attempt(write)
         except DBAPIError as error:
-            if self._is_committed(error):
-                self._n += 1
+            if self._is_committed(block, error):
                 return
             if not error.connection_invalidated:
                 raise AuditError(self.database.where, explain(error)) from error
             with self.database.explained():
                 self._attempt(write)
-        self._n += 1
 
     def _attempt(self, write: Callable[[Connection], None]) -> None:
         with self.database.connect() as connection, connection.begin():
-            self._swap_head(connection)
             write(connection)
 
-    def _swap_head(self, connection: Connection) -> None:
-        swapped = connection.exec_driver_sql(
-            "UPDATE heads SET n = n + 1 WHERE run = ? AND n = ? AND epoch = ?",
-            (self.run, self._n, self._epoch),
-        )
-        if swapped.rowcount != 1:
-            raise self._fenced()
-
-    def _is_committed(self, error: DBAPIError) -> bool:
+    def _is_committed(self, block: Block, error: DBAPIError) -> bool:
         """Whether the transaction that ended in `error` took place. Raises AuditError if nobody can tell."""
         heads = schema.heads
         self.database.engine.dispose()
         try:
             with self.database.engine.connect() as connection:
-                head = connection.execute(
-                    select(heads.c.n, heads.c.epoch).where(heads.c.run == self.run)
-                ).one()
+                head = connection.execute(select(heads).where(heads.c.run == self.run)).one()
         except DBAPIError:
             raise AuditError(self.database.where, explain(error)) from error
-        if head.epoch != self._epoch or head.n not in (self._n, self._n + 1):
+        found = head.epoch, head.n, head.hash
+        if found == (self._stands.epoch, block.n + 1, block.hash):
+            return True
+        if found != (self._stands.epoch, block.n, block.previous):
             raise self._fenced() from error
-        return bool(head.n == self._n + 1)
+        return False
 
     def _fenced(self) -> AuditError:
         return AuditError(
             self.database.where, f"another process has taken over run {self.run_id}; this one stops"
         )
-
-
-class _Inserts:
-    """The INSERT statements, compiled once: tuples go to the driver as they are.
-
-    1,000 segments take 4 ms so and 13 ms through `insert()` with dictionaries.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._statements = {table: _insert_text(table, engine) for table in schema.FACTS}
-
-    def write(self, connection: Connection, rows: Mapping[Table, list[tuple[object, ...]]]) -> None:
-        for table in schema.FACTS:
-            if table in rows:
-                connection.exec_driver_sql(self._statements[table], rows[table])
-
-
-def _insert_text(table: Table, engine: Engine) -> str:
-    names = ", ".join(column.name for column in table.columns)
-    places = ", ".join("?" for _ in table.columns)
-    repeats = " ON CONFLICT DO NOTHING" if table is schema.payload_digests else ""
-    return f"INSERT INTO {table.name} ({names}) VALUES ({places}){repeats}"
 
 
 def newest_status(connection: Connection, run: int) -> RunStatus:
@@ -228,67 +267,16 @@ def newest_status(connection: Connection, run: int) -> RunStatus:
     return RunStatus(connection.scalars(newest).one())
 
 
-def _expiry(now_us: int, lease_s: float) -> int:
-    return now_us + int(lease_s * 1_000_000)
-
-
-def _next_change(connection: Connection, run: int) -> int:
+def _count_changes(connection: Connection, run: int) -> int:
     changes = schema.run_changes
     return int(connection.scalar(select(func.count()).select_from(changes).where(changes.c.run == run)) or 0)
 
 
-def _write_opening(connection: Connection, opening: RunOpening) -> int:
-    header = {
-        "run_id": opening.run_id,
-        "pipeline": opening.pipeline,
-        "config": opening.config,
-        "config_sha256": opening.config_sha256,
-        "graph_sha256": opening.graph_sha256,
-        "settings": to_json(dict(opening.settings)),
-        "seed": opening.seed,
-        "frame_version": opening.frame_version,
-        "python_version": opening.python_version,
-        "host": opening.host,
-        "pid": opening.pid,
-        "started_us": opening.started_us,
-    }
-    key = connection.execute(insert(schema.run_headers), header).inserted_primary_key
-    assert key is not None
-    run = int(key[0])
-    _write_graph(connection, run, opening)
-    return run
+def _next_chunk(connection: Connection, run: int) -> int:
+    last = connection.scalar(select(func.max(schema.chunks.c.chunk)).where(schema.chunks.c.run == run))
+    return 0 if last is None else int(last) + 1
 
 
-def _write_graph(connection: Connection, run: int, opening: RunOpening) -> None:
-    for node in opening.nodes:
-        columns = {column.name: getattr(node, column.name, None) for column in schema.nodes.columns}
-        columns |= {"run": run, "node": node.number, "options": to_json(dict(node.options))}
-        connection.execute(insert(schema.nodes), columns)
-    for number, edge in enumerate(opening.edges):
-        ends = {"origin": edge.origin, "target": edge.target, "label": edge.label, "mode": edge.mode}
-        connection.execute(insert(schema.edges), {"run": run, "edge": number, **ends})
-    for node in opening.nodes:
-        for clause, target in enumerate(node.on_error):
-            way = {"run": run, "node": node.number, "clause": clause, "target": target}
-            connection.execute(insert(schema.error_clauses), way)
-
-
-def _write_lease(connection: Connection, run: int, epoch: int, host: str, pid: int, expires_us: int) -> None:
-    leases = schema.run_leases
-    values = {"epoch": epoch, "host": host, "pid": pid, "expires_us": expires_us}
-    if connection.execute(update(leases).where(leases.c.run == run).values(**values)).rowcount == 0:
-        connection.execute(insert(leases), {"run": run, **values})
-
-
-def _write_change(
-    connection: Connection,
-    run: int,
-    block: int,
-    said: tuple[str, RunStatus, int],
-    detail: Mapping[str, Any],
-) -> None:
-    """`block`: number of the commit that this is a part of; `said`: kind, status and time."""
-    kind, status, at_us = said
-    number = _next_change(connection, run)
-    row = {"run": run, "number": number, "block": block, "kind": kind, "status": status.value, "at_us": at_us}
-    connection.execute(insert(schema.run_changes), {**row, "detail": to_json(dict(detail))})
+def _block_hashes(connection: Connection, run: int) -> Iterable[bytes]:
+    blocks = schema.blocks
+    return connection.scalars(select(blocks.c.hash).where(blocks.c.run == run).order_by(blocks.c.n))

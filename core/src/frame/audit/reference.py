@@ -44,7 +44,7 @@ ABOUT: dict[str, str] = {
     "is the visit's own where it was measured alone, `segment_duration_us` that of all `segment_visits` made together",
     "routing_events": "every decision of a gate, `continue` included, and every way that a failed row took",
     "sink_intents": "one row a write to a sink, intended and confirmed",
-    "payloads": "one row a block of kept bytes",
+    "payloads": "one row a block of kept bytes; `purged` is 1 where only their hash is left",
     "token_outcomes": "how each token ended: one row a token that has ended",
 }
 

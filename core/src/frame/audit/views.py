@@ -217,8 +217,10 @@ FROM intents i LEFT JOIN confirmations c ON c.run = i.run AND c.node = i.node AN
 """
 
 _PAYLOADS = """
-SELECT run, chunk, number, part, kind, node, visit, intent, size AS items, raw_bytes, length(data) AS stored_bytes
-FROM payload_blocks
+SELECT b.run, b.chunk, b.number, b.part, b.kind, b.node, b.visit, b.intent, b.size AS items, b.raw_bytes,
+       b.stored_bytes, b.data_sha256, CASE WHEN d.run IS NULL THEN 1 ELSE 0 END AS purged
+FROM payload_blocks b
+LEFT JOIN payload_data d ON d.run = b.run AND d.chunk = b.chunk AND d.number = b.number AND d.part = b.part
 """
 
 _NUMBER, _WORDS = "CAST(NULL AS BIGINT)", "CAST(NULL AS TEXT)"

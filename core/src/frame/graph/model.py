@@ -31,7 +31,7 @@ class PluginRef:
 
     `options` are the validated options with secrets left out (each secret is `{"secret": fingerprint}` or a
     reference); `build` makes a fresh, configured instance and does no I/O. `expands`: a transform that may make
-    several rows of one.
+    several rows of one. `delivery`: what a sink does with a write that it may have seen before.
     """
 
     kind: str
@@ -45,6 +45,7 @@ class PluginRef:
     options: Mapping[str, Any]
     build: Callable[[], Any] = field(compare=False)
     expands: bool = False
+    delivery: str | None = None
 
 
 # --- Where a token may go -------------------------------------------------------------------------------------

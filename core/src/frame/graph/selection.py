@@ -14,7 +14,7 @@ from frame.graph.given import Given
 from frame.graph.model import PluginRef
 from frame.graph.options import Options, ReadSecret, check_options
 from frame.graph.recorded import Fingerprint, recorded
-from frame.plugin.protocols import Determinism, Kind, Plugin, Transform
+from frame.plugin.protocols import Determinism, Kind, Plugin, Sink, Transform
 from frame.plugin.registry_found import Found
 
 
@@ -85,6 +85,7 @@ def select(
         _use_given(selected, found, choice, around)
     else:
         options = check_options(found.plugin.Config, written, around.read_secret, around.folder)
+        selected.unusable = bool(options.faults) and all(fault.of_a_plugin for fault in options.faults)
         for fault in options.faults:
             path = (*options_at, *fault.path)
             problem = around.positions.problem(path, fault.message, fault.remedy, at_key=fault.at_key)
@@ -150,6 +151,7 @@ def _ref(found: Found, instance: Plugin, options: dict[str, Any], build: Callabl
         options=options,
         build=build,
         expands=isinstance(instance, Transform) and instance.expands,
+        delivery=instance.delivery.value if isinstance(instance, Sink) else None,
     )
 
 

@@ -1,15 +1,18 @@
-"""The schema versions of a store, from the first published one on, applied in order and recorded in `migrations`.
+"""The schema versions of a store, from the first published one on, recorded in `migrations` and in the store's log.
 
-A store that is newer than this frame is refused before anything is written to it.
+A new store is built as a whole and stamped with all versions; an older one goes through those that it lacks, one
+after the other. Both ways end at the same schema. A store that is newer than this frame is refused before anything
+is written to it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, func, insert, inspect, select
 
 from frame.audit import schema
-from frame.audit.migrations import v0001_packed_record
+from frame.audit.migrations import fresh, v0001_packed_record, v0002_chained_record
+from frame.audit.store_log import LogKind, append
 from frame.errors import Refused
 
 
@@ -20,7 +23,10 @@ class Migration:
     apply: Callable[[Connection], None]
 
 
-MIGRATIONS = (Migration(1, "packed record", v0001_packed_record.apply),)
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "packed record", v0001_packed_record.apply),
+    Migration(2, "chained record", v0002_chained_record.apply),
+)
 NEWEST = MIGRATIONS[-1].number
 
 
@@ -44,7 +50,22 @@ def migrate(connection: Connection, where: str, now_us: int) -> None:
     """Bring the store to the newest version, inside the caller's transaction."""
     stands_at = version(connection)
     check(where, stands_at)
-    for migration in MIGRATIONS[stands_at:]:
-        migration.apply(connection)
-        done = {"number": migration.number, "name": migration.name, "applied_us": now_us}
-        connection.execute(insert(schema.migrations), done)
+    if stands_at == 0:
+        fresh.build(connection)
+        done = MIGRATIONS
+    else:
+        done = MIGRATIONS[stands_at:]
+        for migration in done:
+            migration.apply(connection)
+    _stamp(connection, done, now_us)
+
+
+def _stamp(connection: Connection, done: tuple[Migration, ...], now_us: int) -> None:
+    """Record what the store has gone through; the first record of the log names all of it."""
+    rows = [{"number": each.number, "name": each.name, "applied_us": now_us} for each in done]
+    if rows:
+        connection.execute(insert(schema.migrations), rows)
+        applied = connection.execute(select(schema.migrations).order_by(schema.migrations.c.number))
+        runs = connection.scalar(select(func.max(schema.run_headers.c.run))) or 0
+        detail = {"applied": [[row.number, row.name, row.applied_us] for row in applied], "runs_before": runs}
+        append(connection, LogKind.MIGRATED, now_us, detail)

@@ -1,29 +1,24 @@
-"""The first schema: packed tables, views that unpack them, triggers that keep facts as they are."""
+"""The first schema: packed tables, views that unpack them, triggers that keep facts as they are.
+
+It is frozen as it was published, in the file beside this one.
+"""
+
+from importlib.resources import files
 
 from sqlalchemy import Connection
 
-from frame.audit import schema, views
-from frame.audit.packing import SEGMENT
+
+def statements() -> list[str]:
+    """What created version 1, in order."""
+    text = (files("frame.audit.migrations") / "v0001_packed_record.sql").read_text(encoding="utf-8")
+    return [statement.strip() for statement in text.split("\n--\n")[1:]]
 
 
 def apply(connection: Connection) -> None:
     """Create tables, numbers, triggers and views."""
-    schema.metadata.create_all(connection)
+    for statement in statements():
+        connection.exec_driver_sql(statement)
     connection.exec_driver_sql(
         "INSERT INTO numbers (n) WITH RECURSIVE counting(n) AS "
-        f"(SELECT 0 UNION ALL SELECT n + 1 FROM counting WHERE n < {SEGMENT - 1}) SELECT n FROM counting"
+        "(SELECT 0 UNION ALL SELECT n + 1 FROM counting WHERE n < 2499) SELECT n FROM counting"
     )
-    for statement in triggers():
-        connection.exec_driver_sql(statement)
-    for name, query in views.VIEWS.items():
-        connection.exec_driver_sql(f"CREATE VIEW {name} AS {query}")
-
-
-def triggers() -> list[str]:
-    """SQLite's statements that make every table of facts append-only."""
-    return [
-        f"CREATE TRIGGER {table.name}_no_{action.lower()} BEFORE {action} ON {table.name} "
-        f"BEGIN SELECT RAISE(ABORT, 'the audit record is append-only: {action} on {table.name}'); END"
-        for table in schema.FACTS
-        for action in ("UPDATE", "DELETE")
-    ]
