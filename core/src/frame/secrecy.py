@@ -113,7 +113,7 @@ def _shapes_of_one(value: str) -> Iterator[str]:
     for text in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
         yield text
         yield text.replace("/", "\\/")
-        yield text.replace("\\", "\\\\")  # JSON inside of JSON, or of a repr
+        yield json.dumps(text, ensure_ascii=False)[1:-1]  # JSON inside of JSON
     yield repr(value)[1:-1]
     yield repr(data)[2:-1]
     yield html.escape(value)

@@ -64,24 +64,20 @@ def conduct(
 
 
 def _shown(run: Conducted, stop: "threading.Event", quiet: bool) -> "RunResult":
-    """Run it, with progress on stderr, and with what plugins print kept off stdout and free of secrets."""
-    from frame.cli.output import PluginPrints, ScreenedStream
+    """Run it, with progress on stderr."""
+    from frame.cli.output import plugins_apart
     from frame.clock import SystemClock
     from frame.telemetry.progress_display import JsonProgress, TableProgress
 
     clock = SystemClock()
-    stdout, stderr = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = PluginPrints.instead_of(stdout), ScreenedStream.instead_of(stderr)
-    # Without a terminal a run of less than a second has nothing to say: the summary tells how it ended.
-    progress = (
-        TableProgress(sys.stderr, clock)
-        if sys.stderr.isatty()
-        else JsonProgress(sys.stderr, clock, ends=False)
-    )
-    try:
+    with plugins_apart():
+        # Without a terminal a run of less than a second has nothing to say: the summary tells how it ended.
+        progress = (
+            TableProgress(sys.stderr, clock)
+            if sys.stderr.isatty()
+            else JsonProgress(sys.stderr, clock, ends=False)
+        )
         return run(stop, () if quiet else (progress,), clock)
-    finally:
-        sys.stdout, sys.stderr = stdout, stderr
 
 
 def store_option(audit: str | None, pipeline: Any) -> str:

@@ -204,3 +204,14 @@ class PluginPrints:
     def instead_of(cls, stdout: TextIO) -> TextIO:
         """The stand-in for `stdout`."""
         return cast(TextIO, cls(stdout))
+
+
+@contextmanager
+def plugins_apart() -> Iterator[None]:
+    """While plugins run: what they print is kept off stdout and free of secrets, and so is what they say on stderr."""
+    stdout, stderr = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = PluginPrints.instead_of(stdout), ScreenedStream.instead_of(stderr)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = stdout, stderr

@@ -47,7 +47,7 @@ def command(
     RUN is a run id, the beginning of one, or latest. Name the row by one of --row, --token, or --sink and --index;
     from a row of a sink the story goes back to every source row that it was made of.
     """
-    from frame.cli.output import print_data, print_json
+    from frame.cli.output import plugins_apart, print_data, print_json
     from frame.cli.rendering.explanation import text
     from frame.operations import explain
     from frame.operations.stores import store_url
@@ -55,14 +55,15 @@ def command(
     named = {name: value for name, value in which.items() if value is not None}
     if set(named) not in ({"row"}, {"token"}, {"sink", "index"}):
         raise click.UsageError("Say which row: --row N, --token T, or --sink NAME --index I.")
-    explanation = explain(
-        run,
-        audit=store_url(audit, beside),
-        field=field,
-        forward=forward,
-        members_limit=None if all_members else members,
-        **named,
-    )
+    with plugins_apart():
+        explanation = explain(
+            run,
+            audit=store_url(audit, beside),
+            field=field,
+            forward=forward,
+            members_limit=None if all_members else members,
+            **named,
+        )
     if as_json:
         print_json(explanation.as_json())
     else:

@@ -18,10 +18,11 @@ from frame.cli.options import PIPELINE, FrameCommand
 )
 def command(pipeline: Path, svg: bool, output: Path | None) -> None:
     """Draw PIPELINE as Mermaid text, which most editors and forges show as a picture."""
-    from frame.cli.output import print_data, say
+    from frame.cli.output import plugins_apart, print_data, say
     from frame.operations import graph_of
 
-    picture = graph_of(pipeline, svg=svg)
+    with plugins_apart():
+        picture = graph_of(pipeline, svg=svg)
     if output is None:
         print_data(picture.text)
         return

@@ -17,10 +17,11 @@ def command(pipeline: Path, as_json: bool) -> None:
     may be written, `frame run` looks before it begins. The exit code is 3 if the file is not valid, 4 if
     all it needs is a plugin that is missing or broken.
     """
-    from frame.cli.output import print_data, print_json, say, visible
+    from frame.cli.output import plugins_apart, print_data, print_json, say, visible
     from frame.operations import validate
 
-    validation = validate(pipeline)
+    with plugins_apart():
+        validation = validate(pipeline)
     for warning in validation.warnings:
         say(f"warning: {warning}", colour="yellow")
     if as_json:
