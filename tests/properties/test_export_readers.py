@@ -125,7 +125,9 @@ def test_rows_and_parents_are_those_that_were_told(database: Database, seed: int
         token: story.origin[token].hex() for token in story.row_of
     }
     expected = {
-        token: sorted(parents) for token, parents in story.parents.items() if parents and born[token] != "batch"
+        token: sorted(parents)
+        for token, parents in story.parents.items()
+        if parents and born[token] != "batch"
     }
     assert {token: sorted(parents) for token, parents in family.items()} == expected
 

@@ -28,10 +28,12 @@ def first_line(record: RunRecord) -> bytes:
     now = record.connection.execute(select(_RUNS).where(_RUNS.c.run == record.run)).one()
     said = {
         name: value.hex() if isinstance(value, bytes) else value
-        for name, value in header._mapping.items()
+        for name, value in zip(header._fields, header, strict=True)
         if name not in ("run", "config")
     }
-    columns = {str(each.name): [str(one.name) for one in each.columns if one.name != "run"] for each in TABLES}
+    columns = {
+        str(each.name): [str(one.name) for one in each.columns if one.name != "run"] for each in TABLES
+    }
     return nested_line(
         "run",
         {
@@ -62,12 +64,17 @@ class Chain:
         """Root of the tree over the hashes of all blocks."""
         return self._tree.root()
 
-    def lines(self) -> Iterator[bytes]:
-        """Each block, and after it its facts."""
+    def follow(self) -> Iterator[Stored]:
+        """Each block as it is stored."""
         b = schema.blocks.c
         for block in self.record.stream(select(*b).where(b.run == self.record.run).order_by(b.n)):
             self.blocks, self.head = self.blocks + 1, block.hash
             self._tree.append(tree_leaf(block.hash))
+            yield block
+
+    def lines(self) -> Iterator[bytes]:
+        """Each block, and after it its facts."""
+        for block in self.follow():
             yield line("block", _block_fields(block))
             for fact in self._facts(block):
                 self.facts += 1

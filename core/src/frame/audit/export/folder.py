@@ -20,9 +20,7 @@ Write = Callable[[Path, Kind, Iterable[Record]], dict[str, Any]]
 """Writes the records of a kind to a file, and gives what the manifest has to say about how."""
 
 
-def write(
-    record: RunRecord, folder: Path, suffix: str, sheet: Write, key: PrivateKey | None = None
-) -> None:
+def write(record: RunRecord, folder: Path, suffix: str, sheet: Write, key: PrivateKey | None = None) -> None:
     """Fill the empty `folder` with the run; the files of records are named KIND.`suffix` and written by `sheet`."""
     contents, chain = Contents(), Chain(record)
     said: dict[str, Any] = {}

@@ -1,7 +1,7 @@
 """The bytes that a run kept, as records have them: as text, in Base64, or withheld with the reason."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import and_, select
 
@@ -57,7 +57,7 @@ class Rows:
 
 
 def _items(block: Stored) -> Iterator[tuple[int | bytes, Record]]:
-    keys = block_keys(block)
+    keys: Sequence[int | bytes] = block_keys(block)
     if block.data is None:
         for key in keys:
             yield key, {"withheld": PURGED}

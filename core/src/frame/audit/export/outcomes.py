@@ -1,6 +1,7 @@
 """How tokens ended, as records in the order in which they did."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
 from heapq import merge
 from itertools import chain
 
@@ -9,7 +10,7 @@ from sqlalchemy import and_, literal, or_, select
 from frame.audit import schema
 from frame.audit.conservation import discards
 from frame.audit.decoding import PATHS, tokens_of
-from frame.audit.export.kinds import Record
+from frame.audit.export.kinds import Record, Value
 from frame.audit.export.source import RunRecord, Stored, by_token, events
 from frame.audit.export.visits import reasons_of
 from frame.audit.packing import unpack
@@ -23,12 +24,11 @@ ASKED = 500
 _AT_ONCE = {
     "dropped": Path.DROPPED,
     "expanded": Path.EXPANDED,
-    "merged": Path.MERGED,
     "merge_failed": Path.MERGE_INCOMPLETE,
     "merge_late": Path.LATE_AT_MERGE,
     "abandoned": Path.ABANDONED,
-    "row_invalid": Path.INVALID_AT_SOURCE,
 }
+_LATER = ("merged", "row_invalid", "failed", "batch_flushed", "batch_failed")
 _BY_ERROR = frozenset({Path.ERROR_ROUTED, Path.INVALID_AT_SOURCE})
 
 
@@ -45,7 +45,7 @@ def outcomes(record: RunRecord) -> Iterator[Record]:
         elif first.kind in ("batch_flushed", "batch_failed"):
             ended = _of_batch(record, first, ways)
         else:
-            ended = (_of_segment(record, token, place, part, ways) for token, place, part in by_token(parts))
+            ended = _of_event(record, parts, ways)
         for fields in ended:
             if fields:
                 yield {**at, **fields}
@@ -53,7 +53,7 @@ def outcomes(record: RunRecord) -> Iterator[Record]:
 
 def _ending_segments(record: RunRecord) -> Iterator[Stored]:
     ends = or_(
-        _s.kind.in_([*_AT_ONCE, "failed", "batch_flushed", "batch_failed"]),
+        _s.kind.in_([*_AT_ONCE, *_LATER]),
         and_(_s.kind == "routed", or_(_s.reached_limit == 1, _s.mode.in_(("discard", "fork")))),
     )
     wrong = and_(_e.run == _s.run, _e.chunk == _s.chunk, _e.position == _s.position)
@@ -68,52 +68,78 @@ def _confirmations(record: RunRecord) -> Iterator[Stored]:
     return record.stream(wanted.where(_c.run == record.run).order_by(*order))
 
 
-def _ended(path: Path, token: int, **fields: str | int | None) -> Record:
+def _ended(path: Path, token: int, **fields: Value) -> Record:
     return {"token": token, "path": path.value, "outcome": OUTCOME_OF[path].value, **fields}
 
 
 # --- By an event that speaks of the token ---------------------------------------------------------------------
 
 
-def _of_segment(
-    record: RunRecord, token: int, place: int, part: Stored, ways: Iterable[tuple[int, int]]
-) -> Record:
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How all tokens of a part ended. `own`: the field in which each has its own number, else one of `groups`."""
+
+    path: Path
+    fields: Record
+    own: str | None = None
+    groups: Sequence[int] = ()
+
+
+def _of_event(
+    record: RunRecord, parts: Sequence[Stored], ways: Container[tuple[int, int]]
+) -> Iterator[Record]:
+    ends = {part.part: _end_of(record, part, ways) for part in parts}
+    for token, place, part in by_token(parts):
+        end = ends[part.part]
+        if end is None:
+            return
+        own: Record = {}
+        if end.own is not None:
+            own[end.own] = end.groups[place // part.fan] if end.groups else token
+        yield _ended(end.path, token, **end.fields, **own)
+
+
+def _end_of(record: RunRecord, part: Stored, ways: Container[tuple[int, int]]) -> _End | None:
     error: Record = {"error_type": part.error_type, "error_message": part.error_message}
-    node = record.name(part.node)
+    node: Record = {"node": record.name(part.node)}
     match part.kind:
         case "routed":
-            return _of_route(token, part, node)
+            return _end_of_route(part, node)
         case "failed":
             path = _of_failure(part, ways)
-            return {} if path is None else _ended(path, token, node=node, **error)
+            return None if path is None else _End(path, node | error)
         case "row_invalid":
-            if part.target is not None:
-                return {}
-            return _ended(Path.INVALID_AT_SOURCE, token, node=record.name(0), **error)
-        case "dropped":
-            return _ended(Path.DROPPED, token, node=node, reason=part.label)
-        case "expanded":
-            return _ended(Path.EXPANDED, token, node=node, expand_group=token)
+            sourced: Record = {"node": record.name(0), **error}
+            return _End(Path.INVALID_AT_SOURCE, sourced) if part.target is None else None
         case "merged":
             groups = unpack(part.children, part.first_group, part.group_width, part.groups)
-            return _ended(Path.MERGED, token, node=node, merge_group=groups[place // part.fan])
-        case "merge_late":
-            late: Record = {"error_type": LATE.type, "error_message": LATE.message}
-            return _ended(Path.LATE_AT_MERGE, token, node=node, merge_group=part.first_group, **late)
-    group = part.first_group if part.kind == "merge_failed" else None
-    return _ended(_AT_ONCE[part.kind], token, node=node, merge_group=group, **error)
+            return _End(Path.MERGED, node, "merge_group", groups)
+    return _End(_AT_ONCE[part.kind], node | _SAID[part.kind](part, error), _OWN.get(part.kind))
 
 
-def _of_route(token: int, part: Stored, node: str | None) -> Record:
+_OWN = {"expanded": "expand_group"}
+_SAID: dict[str, Callable[[Stored, Record], Record]] = {
+    "dropped": lambda part, error: {"reason": part.label},
+    "expanded": lambda part, error: {},
+    "merge_failed": lambda part, error: {"merge_group": part.first_group, **error},
+    "merge_late": lambda part, error: {
+        "merge_group": part.first_group,
+        "error_type": LATE.type,
+        "error_message": LATE.message,
+    },
+    "abandoned": lambda part, error: error,
+}
+
+
+def _end_of_route(part: Stored, node: Record) -> _End:
     if part.reached_limit:
-        said = {"error_type": "VisitLimit", "error_message": part.label}
-        return _ended(Path.VISIT_LIMIT, token, node=node, **said)
+        return _End(Path.VISIT_LIMIT, {**node, "error_type": "VisitLimit", "error_message": part.label})
     if part.mode == "discard":
-        return _ended(Path.GATE_DISCARDED, token, node=node, reason=part.label)
-    return _ended(Path.FORKED, token, node=node, fork_group=token)
+        return _End(Path.GATE_DISCARDED, {**node, "reason": part.label})
+    return _End(Path.FORKED, node, "fork_group")
 
 
-def _of_failure(part: Stored, ways: Iterable[tuple[int, int]]) -> Path | None:
+def _of_failure(part: Stored, ways: Container[tuple[int, int]]) -> Path | None:
     """By which path the failed token, or the members of the failed batch, ended; None if they went on."""
     if part.reached_limit:
         return Path.VISIT_LIMIT
@@ -125,7 +151,7 @@ def _of_failure(part: Stored, ways: Iterable[tuple[int, int]]) -> Path | None:
 # --- With their batch -----------------------------------------------------------------------------------------
 
 
-def _of_batch(record: RunRecord, part: Stored, ways: Iterable[tuple[int, int]]) -> Iterator[Record]:
+def _of_batch(record: RunRecord, part: Stored, ways: Container[tuple[int, int]]) -> Iterator[Record]:
     if part.kind == "batch_flushed":
         path = Path.BATCHED if part.mode == "transform" else None
     else:

@@ -16,7 +16,7 @@ _PORTION = 20_000
 def check() -> None:
     """Raises UsageError, saying what to install, if Parquet cannot be written here."""
     try:
-        import pyarrow.parquet  # noqa: F401, PLC0415 - 0.2 s that only this format has to take
+        import pyarrow.parquet  # noqa: F401 - 0.2 s that only this format has to take
     except ImportError as error:
         raise UsageError(
             "Parquet is written by pyarrow, which is not installed: `pip install 'frame-core[parquet]'`, "

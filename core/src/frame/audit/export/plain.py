@@ -46,7 +46,7 @@ def nodes(record: RunRecord) -> Iterator[Record]:
     """One a node of the graph."""
     n = schema.nodes.c
     for row in record.stream(select(*n).where(n.run == record.run).order_by(n.node)):
-        yield {"number": row.node, **{name: row._mapping[name] for name in _COLUMNS["node"][1:]}}
+        yield {"number": row.node, **{name: getattr(row, name) for name in _COLUMNS["node"][1:]}}
 
 
 def edges(record: RunRecord) -> Iterator[Record]:

@@ -1,6 +1,7 @@
 """One run of the record, read from its beginning to its end with flat memory: what all readers build on."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -25,6 +26,12 @@ class RunRecord:
         self.run_id: str = connection.execute(found).scalar_one()
         self.nodes: Sequence[NodeRecord] = nodes_of(connection, run)
         self._names = {node.node: node.name for node in self.nodes}
+
+    @cached_property
+    def is_purged(self) -> bool:
+        """Whether payload bytes of the run were removed, on record."""
+        p = schema.purges.c
+        return self.connection.scalar(select(p.run).where(p.run == self.run).limit(1)) is not None
 
     def name(self, node: int | None) -> str | None:
         """The name of a node by its number."""
