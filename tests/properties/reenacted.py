@@ -26,6 +26,8 @@ from frame.testing.chance import ChanceExpansion, ChanceTransform
 from frame.testing.recorder import MemoryHistory
 
 Errors = dict[int, tuple[int, ErrorInfo]]
+Carried = tuple[bytes, str]
+"""A row's canonical form, and how it shows with its fields in their order."""
 
 
 class OutsideTransform(ChanceTransform):
@@ -83,8 +85,9 @@ def varied(pipeline: PipelineConfig, choices: Sequence[int], chunk_rows: int) ->
         variants = VARIANTS.get(getattr(node, "plugin", None), ())
         if variants:
             choice = choices[index % len(choices)] % len(variants)
-            node = node.model_copy(update={"plugin": variants[choice]})
-        nodes.append(node)
+            nodes.append(node.model_copy(update={"plugin": variants[choice]}))
+        else:
+            nodes.append(node)
     settings = pipeline.settings.model_copy(update={"chunk_rows": chunk_rows})
     return pipeline.model_copy(update={"nodes": tuple(nodes), "settings": settings})
 
@@ -94,12 +97,12 @@ class Remembering(InFlight):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ever: dict[int, bytes] = {}
+        self.ever: dict[int, Carried] = {}
 
     def put(self, tokens: Any, rows: Any, forms: Any) -> None:
-        forms = list(forms)
+        rows, forms = list(rows), list(forms)
         super().put(tokens, rows, forms)
-        self.ever.update(zip(tokens, forms, strict=True))
+        self.ever.update(zip(tokens, zip(forms, map(repr, rows), strict=True), strict=True))
 
 
 @dataclass
@@ -110,12 +113,12 @@ class Watched(MemoryRecorder):
 
     def __post_init__(self) -> None:
         super().__init__()
-        self.forms: list[dict[int, bytes]] = []
+        self.carried: list[dict[int, Carried]] = []
         self.errors: list[Errors] = []
 
     def commit(self, chunk: Chunk) -> None:
         super().commit(chunk)
-        self.forms.append(dict(self.inflight.ever))
+        self.carried.append(dict(self.inflight.ever))
         self.errors.append(dict(self.inflight.errors))
 
 
@@ -183,7 +186,12 @@ def by_error(state: RunState) -> list[int]:
     ]
 
 
-def carried(told: Told, chunks: int) -> dict[int, bytes]:
+def carried(told: Told, chunks: int) -> dict[int, Carried]:
     """What the open tokens carried after so many chunks, as the engine had it."""
-    forms = told.recorder.forms[chunks - 1]
-    return {token: forms[token] for token in open_tokens(told.state_after(chunks))}
+    had = told.recorder.carried[chunks - 1]
+    return {token: had[token] for token in open_tokens(told.state_after(chunks))}
+
+
+def shown(inflight: InFlight) -> dict[int, Carried]:
+    """What tokens carry now."""
+    return {token: (inflight.forms[token], repr(row)) for token, row in inflight.rows.items()}

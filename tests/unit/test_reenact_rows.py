@@ -13,7 +13,7 @@ from frame.plugin import Aggregation, Context, Determinism, InvalidRow, Transfor
 from frame.rows import Row
 from frame.testing import ListSink, ListSource
 
-from tests.properties.reenacted import Told, made_again, watched_run
+from tests.properties.reenacted import Told, made_again, shown, watched_run
 
 ROWS = [{"id": number, "n": number} for number in range(4)]
 
@@ -201,6 +201,6 @@ def test_an_invalid_source_row_waits_at_its_sink_as_it_was(raw: Any, kept: Any):
 
     _, inflight = made_again(told, 1)
 
-    assert inflight.forms[1] == told.recorder.forms[0][1]
+    assert shown(inflight)[1] == told.recorder.carried[0][1]
     assert inflight.errors[1] == told.recorder.errors[0][1]
     assert inflight.rows[1] == kept

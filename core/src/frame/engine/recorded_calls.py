@@ -2,14 +2,13 @@
 
 import builtins
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from frame import errors
-from frame.canonical import canonical, digest, restore
-from frame.engine.context import NodeContext, RunFacts
+from frame.canonical import restore
 from frame.errors import Refused
-from frame.events import Called, Event, PayloadKind, Payloads
+from frame.events import Called, Chunk, PayloadKind
 
 Place = tuple[int, int | None, int, int]
 """Node, token, visit and attempt of a call."""
@@ -28,71 +27,59 @@ class NoAnswer(Refused):
 
 
 class Answers:
-    """What the external calls of one chunk brought back, each to be given out once, in the order of the calls."""
+    """What external calls brought back, each to be given out once, in the order of the calls.
 
-    def __init__(self, events: Iterable[Event] = (), payloads: Iterable[Payloads] = ()) -> None:
+    `live`: nodes whose calls are made all the same. `missing`: by node and token, the first call that has no
+    answer; a plugin may catch what its call raises, so this is what tells.
+    """
+
+    def __init__(self, chunks: Iterable[Chunk] = (), live: Collection[int] = ()) -> None:
+        self._live = frozenset(live)
         self._calls: dict[Place, list[Called]] = defaultdict(list)
         self._bodies: dict[object, bytes] = {}
-        for event in events:
+        self.missing: dict[tuple[int, int | None], NoAnswer] = {}
+        for chunk in chunks:
+            self.take_in(chunk)
+
+    def take_in(self, chunk: Chunk) -> None:
+        """The calls of `chunk` may be asked for, those before no more."""
+        self._calls.clear()
+        self._bodies.clear()
+        for event in chunk.events:
             if isinstance(event, Called):
                 self._calls[event.node, event.token, event.visit, event.attempt].append(event)
-        for block in payloads:
+        for block in chunk.payloads:
             if block.kind is PayloadKind.CALLS:
                 self._bodies.update(zip(block.keys, block.items, strict=True))
 
-    def take(self, place: Place, kind: str, request_sha256: bytes) -> Called | None:
-        """The next call of this request at `place`, None if there was no further one."""
+    def speak_for(self, node: int) -> bool:
+        """Whether calls of `node` are answered here, and not made."""
+        return node not in self._live
+
+    def give(self, node: str, place: Place, kind: str, request_sha256: bytes) -> Any:
+        """What the next call of this request at `place` brought back; raises what it raised. Raises NoAnswer."""
+        call = self._take(place, kind, request_sha256)
+        if call is not None and call.status != "ok":
+            raised = _as_recorded(call.status)
+            if raised is not None:
+                raise raised
+        body = None if call is None or call.answer_sha256 is None else self._bodies.get(call.answer_sha256)
+        if body is None:
+            missing = NoAnswer(node, kind, place[1])
+            self.missing.setdefault(place[:2], missing)
+            raise missing
+        return restore(body)
+
+    def _take(self, place: Place, kind: str, request_sha256: bytes) -> Called | None:
         calls = self._calls.get(place, [])
         for index, call in enumerate(calls):
             if (call.kind, call.request_sha256) == (kind, request_sha256):
                 return calls.pop(index)
         return None
 
-    def body(self, sha256: bytes | None) -> bytes | None:
-        """The bytes of an answer, None if they are not at hand."""
-        return None if sha256 is None else self._bodies.get(sha256)
-
-    def left(self, place: Place) -> Sequence[Called]:
-        """Calls that were made at `place` and that nobody has asked for."""
-        return self._calls.get(place, ())
-
-
-class RecordedContext(NodeContext):
-    """A context whose calls are answered from the record.
-
-    `missing`: by token, the first call that has no answer there. A plugin may catch what its call raises, so this
-    is what tells.
-    """
-
-    def __init__(
-        self, facts: RunFacts, number: int, node: str, secrets: Callable[[str], str], answers: Answers
-    ) -> None:
-        super().__init__(facts, number, node, secrets)
-        self._answers = answers
-        self.missing: dict[int | None, NoAnswer] = {}
-
-    def fork(self, token: int, visit: int, attempt: int) -> "RecordedContext":
-        """A context of its own for one call; what is missing is noted in this one."""
-        context = RecordedContext(self._facts, self._number, self.node, self._secrets, self._answers)
-        context.token, context.visit, context.attempt = token, visit, attempt
-        context.missing = self.missing
-        return context
-
-    def call(self, kind: str, request: Any, send: Callable[[Any], Any]) -> Any:
-        redact = self._facts.redactor.text
-        wanted = digest(redact(canonical(request).decode()).encode())
-        place = self._number, self.token, self.visit, self.attempt
-        call = self._answers.take(place, redact(str(kind)), wanted)
-        if call is not None and call.status != "ok":
-            raised = _as_recorded(call.status)
-            if raised is not None:
-                raise raised
-        body = None if call is None else self._answers.body(call.answer_sha256)
-        if body is None:
-            missing = NoAnswer(self.node, str(kind), self.token)
-            self.missing.setdefault(self.token, missing)
-            raise missing
-        return restore(body)
+    def callers(self, node: int, visit: int) -> set[int | None]:
+        """The tokens for which `node` has made calls on this visit; None: for all of its rows at once."""
+        return {place[1] for place in self._calls if (place[0], place[2]) == (node, visit)}
 
 
 def _as_recorded(name: str) -> Exception | None:

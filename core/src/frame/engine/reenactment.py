@@ -9,15 +9,15 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from frame.canonical import canonical, digest, restore
+from frame.canonical import canonical, digest
 from frame.engine.ancestry import Step, ancestry
 from frame.engine.assembly import Assembly
 from frame.engine.executors.coalesce import unite
 from frame.engine.inflight import InFlight
-from frame.engine.recorded_calls import Answers
+from frame.engine.kept_bytes import SOURCE_ROWS, Kept, Place, invalid_row, picked
 from frame.engine.recorder import History
 from frame.engine.remaking import Made, Otherwise, call_again, made_row, made_rows
-from frame.errors import AuditError, FrameError, NotCanonical, Refused, ReplayDiffers
+from frame.errors import FrameError, ReplayDiffers
 from frame.events import (
     BatchFlushed,
     Chunk,
@@ -38,11 +38,6 @@ from frame.rows import Row, freeze
 from frame.scheduler.state import RunState
 
 DIGEST = 32
-
-Place = tuple[PayloadKind, int, int]
-"""What bytes of a chunk are: their kind, the node, and the visit, or of an outbox the intent."""
-
-SOURCE_ROWS: Place = (PayloadKind.ROWS, 0, 0)
 
 
 def open_tokens(state: RunState) -> Iterator[int]:
@@ -99,47 +94,47 @@ class Reenactment:
         self._inflight.errors.update(found.errors)
 
     def _do(self, chunk: Chunk, steps: Sequence[Step]) -> None:
-        kept = _Kept(chunk)
+        kept = Kept(chunk)
         for step in steps:
             event = chunk.events[step.index]
             self._DO[type(event)](self, event, step.tokens, kept)
 
     # --- Kept -----------------------------------------------------------------------------------
 
-    def _rows_read(self, event: RowsRead, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _rows_read(self, event: RowsRead, tokens: Sequence[int], kept: Kept) -> None:
         self._take_kept(kept, SOURCE_ROWS, event.tokens, event.digests, tokens)
 
-    def _row_invalid(self, event: RowInvalid, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _row_invalid(self, event: RowInvalid, tokens: Sequence[int], kept: Kept) -> None:
         item = kept.item(SOURCE_ROWS, event.token, self._name(0))
         if digest(item) != event.digest:
             raise kept.damaged(event.token)
-        row = invalid_row(event, item)
+        row = invalid_row(event, item, kept.shape(SOURCE_ROWS, event.token))
         self._inflight.put((event.token,), (row,), (canonical(row),))
 
-    def _batch_flushed(self, event: BatchFlushed, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _batch_flushed(self, event: BatchFlushed, tokens: Sequence[int], kept: Kept) -> None:
         place = PayloadKind.OUTPUTS, event.node, 0
         members = event.outputs or kept.keys(place, tokens[0])
         self._take_kept(kept, place, members, event.digests, tokens)
 
-    def _sink_intended(self, event: SinkIntended, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _sink_intended(self, event: SinkIntended, tokens: Sequence[int], kept: Kept) -> None:
         place = PayloadKind.OUTBOX, event.node, event.intent
         for token in tokens:
             item = kept.item(place, token, self._name(event.node))
-            self._inflight.put((token,), (freeze(restore(item)),), (item,))
+            self._inflight.put((token,), kept.rows(place, (token,), (item,)), (item,))
 
     def _take_kept(
-        self, kept: "_Kept", place: Place, of: Tokens, recorded: bytes, tokens: Sequence[int]
+        self, kept: Kept, place: Place, of: Tokens, recorded: bytes, tokens: Sequence[int]
     ) -> None:
         name = self._name(place[1])
         forms = [kept.item(place, token, name) for token in tokens]
         for token, form, wanted in zip(tokens, forms, picked(recorded, of, tokens), strict=True):
             if digest(form) != wanted:
                 raise kept.damaged(token)
-        self._inflight.put(tokens, [freeze(restore(form)) for form in forms], forms)
+        self._inflight.put(tokens, kept.rows(place, tokens, forms), forms)
 
     # --- Made again -----------------------------------------------------------------------------
 
-    def _visited(self, event: Visited, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _visited(self, event: Visited, tokens: Sequence[int], kept: Kept) -> None:
         recorded = event.digests
         assert recorded is not None
         if not self._is_made_again(event.node):
@@ -150,7 +145,7 @@ class Reenactment:
         made = [self._row(event.node, token, value) for token, value in zip(tokens, values, strict=True)]
         self._put(event.node, tokens, made, picked(recorded, event.tokens, tokens))
 
-    def _expanded(self, event: Expanded, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _expanded(self, event: Expanded, tokens: Sequence[int], kept: Kept) -> None:
         if not self._is_made_again(event.node):
             place = PayloadKind.OUTPUTS, event.node, event.visit
             self._take_kept(kept, place, event.children, event.digests, tokens)
@@ -167,12 +162,12 @@ class Reenactment:
         some = [made[child - event.children.start] for child in tokens]
         self._put(event.node, tokens, some, picked(event.digests, event.children, tokens))
 
-    def _routed(self, event: Routed, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _routed(self, event: Routed, tokens: Sequence[int], kept: Kept) -> None:
         width = len(event.children) // len(event.tokens)
         parents = [event.tokens[(child - event.children.start) // width] for child in tokens]
         self._inflight.put(tokens, self._inflight.rows_of(parents), self._inflight.forms_of(parents))
 
-    def _merged(self, event: Merged, tokens: Sequence[int], kept: "_Kept") -> None:
+    def _merged(self, event: Merged, tokens: Sequence[int], kept: Kept) -> None:
         node = self._graph.nodes[event.node]
         assert isinstance(node, CoalesceNode)
         wanted, parents = set(tokens), iter(event.parents)
@@ -191,7 +186,7 @@ class Reenactment:
         except FrameError as error:
             raise ReplayDiffers(node.name, child, "a row", str(error)) from error
 
-    def _call(self, event: Visited | Expanded, tokens: Sequence[int], kept: "_Kept") -> list[Any]:
+    def _call(self, event: Visited | Expanded, tokens: Sequence[int], kept: Kept) -> list[Any]:
         plugin, executor = self._assembly.node(event.node), self._assembly.executors[event.node]
         assert plugin is not None
         rows = self._inflight.rows_of(tokens)
@@ -223,7 +218,7 @@ class Reenactment:
     def _redactor(self, number: int) -> Any:
         return self._assembly.executors[number].around.facts.redactor
 
-    _DO: Mapping[type[Event], Callable[["Reenactment", Any, Sequence[int], "_Kept"], None]] = {
+    _DO: Mapping[type[Event], Callable[["Reenactment", Any, Sequence[int], Kept], None]] = {
         RowsRead: _rows_read,
         RowInvalid: _row_invalid,
         BatchFlushed: _batch_flushed,
@@ -233,62 +228,3 @@ class Reenactment:
         Routed: _routed,
         Merged: _merged,
     }
-
-
-class _Kept:
-    """The bytes that were kept with one chunk."""
-
-    def __init__(self, chunk: Chunk) -> None:
-        self._number = chunk.number
-        self._items: dict[Place, dict[int, bytes]] = defaultdict(dict)
-        self._blocks: dict[Place, list[Sequence[int]]] = defaultdict(list)
-        self.answers = Answers(chunk.events, chunk.payloads)
-        for block in chunk.payloads:
-            if block.kind is PayloadKind.CALLS:
-                continue
-            place = block.kind, block.node, block.intent or block.visit
-            self._items[place].update(zip(block.keys, block.items, strict=True))  # type: ignore[arg-type]
-            self._blocks[place].append(block.keys)  # type: ignore[arg-type]
-
-    def item(self, place: Place, token: int, name: str) -> bytes:
-        """The bytes that were kept of a token at node `name`. Raises Refused if they are gone."""
-        item = self._items.get(place, {}).get(token)
-        if item is None:
-            raise Refused(
-                f"what token {token} was at node {name!r} is needed and no longer on record "
-                f"({place[0].value} of chunk {self._number}): it has been purged, or the run kept no payloads"
-            )
-        return item
-
-    def keys(self, place: Place, token: int) -> Sequence[int]:
-        """The tokens of the block that has `token`, in order; just this one if there is no such block."""
-        return next((keys for keys in self._blocks.get(place, ()) if token in keys), (token,))
-
-    def damaged(self, token: int) -> AuditError:
-        """The error of bytes that are not what their digest says."""
-        return AuditError(
-            f"chunk {self._number}", f"what is kept of token {token} is not what its digest says it is"
-        )
-
-
-def invalid_row(event: RowInvalid, kept: bytes) -> Row:
-    """The row that an invalid source row went to its sink with, by what is kept of it."""
-    if not event.place:
-        try:
-            row = restore(kept)
-        except NotCanonical:
-            row = None
-        if isinstance(row, Mapping) and canonical(row) == kept:
-            return freeze(row)
-    return freeze({"_raw": kept.decode("utf-8", errors="backslashreplace")})
-
-
-def picked(recorded: bytes, of: Tokens, tokens: Sequence[int]) -> Iterator[bytes]:
-    """The digests of some `tokens` among those `of` all tokens of an event."""
-    places: Iterable[int]
-    if isinstance(of, range):
-        places = map(of.index, tokens)
-    else:
-        place_of = {token: place for place, token in enumerate(of)}
-        places = (place_of[token] for token in tokens)
-    return (recorded[DIGEST * place : DIGEST * place + DIGEST] for place in places)

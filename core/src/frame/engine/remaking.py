@@ -2,13 +2,15 @@
 
 import inspect
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from frame.engine.calls import TimedOut, call_in_turn
+from frame.engine.context import NodeContext
 from frame.engine.executors.base import as_row
 from frame.engine.failures import Raised, outcome_of
 from frame.engine.nodes import PluginNode, Surroundings
-from frame.engine.recorded_calls import Answers, NoAnswer, RecordedContext
+from frame.engine.recorded_calls import Answers, NoAnswer
 from frame.engine.redaction import Redactor
 from frame.errors import NotCanonical
 from frame.plugin.protocols import Kind
@@ -36,21 +38,22 @@ def call_again(
     world is answered by `answers`; where these have none, the value is a `Raised` NoAnswer, whatever the plugin
     made of that.
     """
-    context = RecordedContext(around.facts, plugin.number, plugin.name, plugin.context.secret, answers)
+    facts = replace(around.facts, answers=answers)
+    context = NodeContext(facts, plugin.number, plugin.name, plugin.context.secret)
     context.visit, context.attempt = attempt
     values = _values(plugin, around, context, tokens, rows)
-    if context.missing:
+    for (_, missed), missing in answers.missing.items():
         for index, token in enumerate(tokens):
-            missing: NoAnswer | None = context.missing.get(token, context.missing.get(None))
-            if missing is not None:
+            if missed is None or missed == token:
                 values[index] = Raised(missing)
+    answers.missing.clear()
     return values
 
 
 def _values(
     plugin: PluginNode,
     around: Surroundings,
-    context: RecordedContext,
+    context: NodeContext,
     tokens: Sequence[int],
     rows: Sequence[Row],
 ) -> list[Any]:
