@@ -13,6 +13,7 @@ from frame.audit.database import Database
 from frame.audit.decoding import read_chunks
 from frame.audit.opening import NodeOpening, RunOpening
 from frame.audit.recorder import Recorder
+from frame.shapes import merged as merged_shapes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -231,7 +232,11 @@ def payloads(draw: st.DrawFn) -> ev.Payloads:
     item = st.binary(max_size=40) | st.just(b"x" * 600_000)
     pairs = draw(st.lists(st.tuples(key, item), max_size=5))
     keys, items = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    return ev.Payloads(kind, draw(nodes), keys, items, draw(small), draw(small))
+    some = st.sampled_from([b'["b","a"]', b'[["c",["b","a"]]]', b'["a"]'])
+    shapes = merged_shapes(
+        (1, shape) for shape in draw(st.lists(some, min_size=len(items), max_size=len(items)))
+    )
+    return ev.Payloads(kind, draw(nodes), keys, items, draw(small), draw(small), shapes)
 
 
 @st.composite

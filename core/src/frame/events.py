@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from frame.shapes import Shapes
+
 Tokens = Sequence[int]
 Visits = int | Sequence[int]
 """The visit number that all tokens share, or one a token."""
@@ -511,7 +513,8 @@ class PayloadKind(StrEnum):
 class Payloads:
     """A block of bytes to keep: `items[i]` belongs to `keys[i]`, a token, or a digest for CALLS.
 
-    `node`, `visit`: which visit made them; `intent` for OUTBOX.
+    `node`, `visit`: which visit made them; `intent` for OUTBOX. `shapes`: of items that are rows, the order of
+    their fields (`shapes.py`).
     """
 
     kind: PayloadKind
@@ -520,6 +523,7 @@ class Payloads:
     items: Sequence[bytes]
     visit: int = 0
     intent: int = 0
+    shapes: Shapes = ()
 
 
 @dataclass(frozen=True, slots=True)

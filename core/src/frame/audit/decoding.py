@@ -11,7 +11,7 @@ from frame.audit import schema
 from frame.audit.encoding import DIGEST, PATH_CODES
 from frame.audit.kept import with_data
 from frame.audit.packing import join, unpack
-from frame.audit.payloads import decompress
+from frame.audit.payloads import unpack_block
 from frame.audit.text import from_json
 from frame.events import (
     Abandoned,
@@ -49,6 +49,7 @@ from frame.events import (
     VisitStatus,
     Waiting,
 )
+from frame.shapes import merged
 
 PATHS = {code: path for path, code in PATH_CODES.items()}
 
@@ -376,11 +377,13 @@ def read_chunk_payloads(connection: Connection, run: int, chunk: int) -> tuple[P
 
 def _payloads(parts: Sequence[Stored]) -> Payloads:
     part = parts[0]
-    items = [item for piece in parts for item in decompress(piece.size, piece.data)]
+    blocks = [unpack_block(piece.size, piece.data) for piece in parts]
+    items = [item for block, _ in blocks for item in block]
+    shapes = merged(run for _, runs in blocks for run in runs)
     keys: Sequence[Any] = [key for piece in parts for key in block_keys(piece)]
     if len(parts) == 1:
         keys = block_keys(part)
-    return Payloads(PayloadKind(part.kind), part.node, keys, items, part.visit, part.intent)
+    return Payloads(PayloadKind(part.kind), part.node, keys, items, part.visit, part.intent, shapes)
 
 
 def read_chunks(

@@ -34,7 +34,7 @@ from frame.events import (
 )
 from frame.graph.model import Graph
 from frame.plugin.protocols import Delivery as DeliveryClass
-from frame.rows import freeze
+from frame.shapes import shaped
 
 _DIGEST = 32
 IN_DOUBT = ErrorInfo(
@@ -115,7 +115,7 @@ class Resumption:
             for chunk in self._history.chunks(number, number, payloads=True):
                 for block in chunk.payloads:
                     if block.kind is PayloadKind.OUTBOX and block.intent in intents:
-                        rows = [freeze(restore(form)) for form in block.items]
+                        rows = shaped([restore(form) for form in block.items], block.shapes)
                         found[block.intent] = Delivery(intents[block.intent][1], rows, block.items)
         lost = sorted({self._graph.nodes[intents[n][1].node].name for n in intents.keys() - found.keys()})
         if lost:

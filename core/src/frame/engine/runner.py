@@ -51,6 +51,7 @@ from frame.plugin.protocols import Determinism
 from frame.scheduler.scheduler import Scheduler
 from frame.scheduler.state import RunState
 from frame.scheduler.work import Evaluate, Process, Work
+from frame.shapes import shapes_of
 
 if TYPE_CHECKING:
     from frame.engine.resumption import Resumption
@@ -348,8 +349,8 @@ class Runner:
             number = self._scheduler.state.next_intent
             key = f"{self._run_id}/{self._graph.nodes[write.node].name}/{number}"
             intent = self._scheduler.intend(write, content_sha256, key)
-            outbox = Payloads(PayloadKind.OUTBOX, write.node, write.tokens, forms, intent=intent.intent)
-            self._payloads.append(outbox)
+            whose = PayloadKind.OUTBOX, write.node, write.tokens
+            self._payloads.append(Payloads(*whose, forms, intent=intent.intent, shapes=shapes_of(rows)))
             self._deliveries.append(Delivery(intent, rows, forms))
 
     def _commit(self) -> None:

@@ -6,7 +6,8 @@ from frame.canonical import restore
 from frame.events import Chunk, Event, PayloadKind, Payloads, RunStatus, SinkConfirmed
 from frame.graph.model import Graph
 from frame.ids import uuid7
-from frame.rows import Row, freeze
+from frame.rows import Row
+from frame.shapes import shaped
 
 
 class MemoryRecorder:
@@ -71,4 +72,5 @@ class MemoryHistory:
 
 
 def _rows(block: Payloads) -> list[tuple[object, Row]]:
-    return [(key, freeze(restore(item))) for key, item in zip(block.keys, block.items, strict=True)]
+    rows = shaped([restore(item) for item in block.items], block.shapes)
+    return list(zip(block.keys, rows, strict=True))

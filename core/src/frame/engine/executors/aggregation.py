@@ -29,6 +29,7 @@ from frame.events import (
 from frame.graph.model import AggregationNode, BatchMode, CallPolicy
 from frame.rows import Row, freeze_all
 from frame.scheduler.work import Accept, Accepted, Flush, Flushed, FlushFailed
+from frame.shapes import shapes_of
 
 
 def accepting(policy: CallPolicy) -> CallPolicy:
@@ -222,7 +223,8 @@ class AggregationExecutor(Executor):
         self.inflight.put(tokens, rows, forms)
         if rows:
             # Kept whatever the plugin's determinism: to make them again would take every member.
-            self.payloads.append(Payloads(PayloadKind.OUTPUTS, event.node, tokens, forms))
+            shapes = shapes_of(rows)
+            self.payloads.append(Payloads(PayloadKind.OUTPUTS, event.node, tokens, forms, shapes=shapes))
         self._new_members()
 
     def close(self) -> None:

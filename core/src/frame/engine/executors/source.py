@@ -16,6 +16,7 @@ from frame.graph.model import RunSettings, SourceNode, To
 from frame.plugin.protocols import Source
 from frame.plugin.results import InvalidRow
 from frame.rows import Row, freeze, freeze_all
+from frame.shapes import shapes_of
 
 _READABLE: frozenset[object] = frozenset((dict, Row, InvalidRow))
 
@@ -150,6 +151,7 @@ class SourceExecutor:
         """Rows `first_row`, ... become tokens `first_token`, ...; their data and payloads are put in place."""
         events: list[RowsRead | RowInvalid] = []
         kept: list[bytes] = []
+        rows: list[Row] = []
         for part in self._parts(raw):
             row, token = first_row + len(kept), first_token + len(kept)
             if isinstance(part, _Good):
@@ -157,12 +159,14 @@ class SourceExecutor:
                 self._inflight.put(tokens, part.rows, part.forms)
                 events.append(RowsRead(row, tokens, digests(part.forms)))
                 kept += part.forms
+                rows += part.rows
             else:
                 events.append(self._invalid(part, row, token))
                 kept.append(part.kept)
+                rows.append(part.row)
         if self._settings.payloads and kept:
             tokens = range(first_token, first_token + len(kept))
-            self._payloads.append(Payloads(PayloadKind.ROWS, 0, tokens, kept))
+            self._payloads.append(Payloads(PayloadKind.ROWS, 0, tokens, kept, shapes=shapes_of(rows)))
         self._note_schema()
         return events
 

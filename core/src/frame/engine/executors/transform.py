@@ -11,12 +11,13 @@ from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Results, Surroundings
 from frame.engine.typecheck import TypeCheck
 from frame.errors import NotCanonical, WrongType
-from frame.events import ErrorInfo, Event, Expanded, PayloadKind, Payloads
+from frame.events import ErrorInfo, Event, Expanded, PayloadKind, Payloads, Tokens
 from frame.graph.model import TransformNode
 from frame.plugin.protocols import RECOMPUTABLE
 from frame.plugin.results import Drop, Expand
 from frame.rows import Row, freeze_all
 from frame.scheduler.work import Process, Processed
+from frame.shapes import shapes_of
 
 MAY_RETURN = "a row (a mapping), Expand, Drop or Fail"
 _ROWS: frozenset[object] = frozenset((dict, Row))
@@ -161,10 +162,15 @@ class TransformExecutor(Executor):
             bodies = Payloads(PayloadKind.CALLS, work.node, list(log.bodies), list(log.bodies.values()))
             self.payloads.append(bodies)
         if self._keep_outputs and answer.done:
-            forms = self.inflight.forms_of(answer.done)
-            self.payloads.append(
-                Payloads(PayloadKind.OUTPUTS, work.node, answer.done, forms, visit=work.visit)
+            rows, forms = self.inflight.rows_of(answer.done), self.inflight.forms_of(answer.done)
+            self._keep_rows(work.visit, answer.done, rows, forms)
+
+    def _keep_rows(self, visit: int, tokens: Tokens, rows: Sequence[Row], forms: Sequence[bytes]) -> None:
+        self.payloads.append(
+            Payloads(
+                PayloadKind.OUTPUTS, self._node.number, tokens, forms, visit=visit, shapes=shapes_of(rows)
             )
+        )
 
     def adopt(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -172,6 +178,4 @@ class TransformExecutor(Executor):
                 rows, forms = self._children.pop(event.parent)
                 self.inflight.put(event.children, rows, forms)
                 if self._keep_outputs:
-                    self.payloads.append(
-                        Payloads(PayloadKind.OUTPUTS, event.node, event.children, forms, visit=event.visit)
-                    )
+                    self._keep_rows(event.visit, event.children, rows, forms)

@@ -1,0 +1,95 @@
+"""The order in which fields stand in a row, beside its canonical form, which sorts them.
+
+A sink may write fields in the order in which they come, so a row that is taken from the record has to come in the
+order that it had. Rows that follow one another mostly have the same shape: it is said once, with how many share it.
+
+A shape is JSON: a list of field names; `[name, shape]` stands for a field that holds an object, and `[name, {"each":
+[...]}]` for one that holds a list, with null for each of its values that holds no object.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from typing import Any
+
+import orjson
+
+from frame.rows import FrozenList, Row, freeze
+
+Shapes = Sequence[tuple[int, bytes]]
+"""How many rows one after the other, and their shape; nothing at all where every row is in canonical order."""
+
+_CONTAINERS: frozenset[object] = frozenset({Row, FrozenList})
+
+
+def shapes_of(rows: Sequence[Row]) -> Shapes:
+    """The shapes of `rows`, in their order."""
+    if _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, rows)))):
+        runs = [(len(list(group)), names) for names, group in groupby(map(tuple, rows))]
+        if all(_is_sorted(names) for _, names in runs):
+            return ()
+        return tuple((count, orjson.dumps(names)) for count, names in runs)
+    shapes = [orjson.dumps(_shape(row)) for row in rows]
+    if all(_is_canonical(row) for row in rows):
+        return ()
+    return merged((1, shape) for shape in shapes)
+
+
+def shaped(values: Sequence[Mapping[str, Any]], shapes: Shapes) -> list[Row]:
+    """Rows with the fields of `values` in the order that they had."""
+    if not shapes:
+        return [freeze(value) for value in values]
+    given = iter(values)
+    rows: list[Row] = []
+    for count, shape in shapes:
+        order = orjson.loads(shape)
+        rows += [freeze(_ordered(next(given), order)) for _ in range(count)]
+    return rows
+
+
+def merged(shapes: Iterator[tuple[int, bytes]]) -> Shapes:
+    """`shapes` with equal neighbours made one."""
+    groups = groupby(shapes, key=lambda run: run[1])
+    return tuple((sum(count for count, _ in group), shape) for shape, group in groups)
+
+
+def cut(shapes: Shapes, start: int, stop: int) -> Shapes:
+    """The shapes of rows `start` to `stop` (excluded).
+
+    >>> cut([(2, b'["a"]'), (3, b'["b"]')], 1, 4)
+    [(1, b'["a"]'), (2, b'["b"]')]
+    """
+    pieces, at = [], 0
+    for count, shape in shapes:
+        inside = min(stop, at + count) - max(start, at)
+        if inside > 0:
+            pieces.append((inside, shape))
+        at += count
+    return pieces
+
+
+def _is_sorted(names: Sequence[str]) -> bool:
+    return list(names) == sorted(names, key=lambda name: name.encode("utf-16-be"))
+
+
+def _is_canonical(value: Any) -> bool:
+    if isinstance(value, Row):
+        return _is_sorted(tuple(value)) and all(map(_is_canonical, value.values()))
+    return all(map(_is_canonical, value)) if isinstance(value, FrozenList) else True
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, Row):
+        return [name if (inner := _shape(item)) is None else [name, inner] for name, item in value.items()]
+    if isinstance(value, FrozenList):
+        each = [_shape(item) for item in value]
+        return None if not any(inner is not None for inner in each) else {"each": each}
+    return None
+
+
+def _ordered(value: Any, shape: Any) -> Any:
+    if shape is None:
+        return value
+    if isinstance(shape, dict):
+        return [_ordered(item, inner) for item, inner in zip(value, shape["each"], strict=True)]
+    fields = ((entry, None) if isinstance(entry, str) else entry for entry in shape)
+    return {name: _ordered(value[name], inner) for name, inner in fields}
