@@ -121,6 +121,44 @@ def test_a_resumed_sink_takes_back_what_was_not_confirmed(drive, tmp_path):
     assert drive.read("parquet", tmp_path / "out") == [{"a": 1, "b": None}, {"a": 2, "b": 2.5}]
 
 
+@pytest.mark.parametrize("mode", ["fail", "overwrite", "append"])
+@pytest.mark.parametrize("spool_is_left", [True, False])
+def test_a_file_that_was_published_before_the_run_stopped_is_left_as_it_is(
+    drive, tmp_path, mode, spool_is_left
+):
+    target, spool = tmp_path / "out", tmp_path / "out.rows.part"
+    if mode == "append":
+        drive.written("parquet", target, [{"a": 0}])
+    sink = drive.opened("parquet", target, on_existing=mode, row_group_rows=2)
+    for rows in ([{"a": 1}], [{"a": 2}, {"a": 3}]):
+        drive.put(sink, rows)
+    position = sink.position()
+    spooled = spool.read_bytes()
+    artifact = sink.finish(drive.context())
+    published = target.read_bytes()
+    if spool_is_left:
+        spool.write_bytes(spooled)
+
+    again = drive.opened("parquet", target, position, on_existing=mode, row_group_rows=2)
+
+    assert again.position() == position
+    assert again.finish(drive.context()) == artifact
+    assert target.read_bytes() == published
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_that_took_the_place_of_the_published_one_is_told(drive, tmp_path):
+    sink = drive.opened("parquet", tmp_path / "out")
+    drive.put(sink, [{"a": 1}, {"a": 2}])
+    position = sink.position()
+    sink.finish(drive.context())
+    (tmp_path / "out").unlink()
+    drive.written("parquet", tmp_path / "out", [{"a": 1}])
+
+    with pytest.raises(Refused, match="has 1 rows, fewer than the 2"):
+        drive.opened("parquet", tmp_path / "out", position)
+
+
 def test_append_adds_rows_to_the_same_columns(drive, tmp_path):
     drive.written("parquet", tmp_path / "out", [{"a": 1, "b": "x"}])
     sink = drive.opened("parquet", tmp_path / "out", on_existing="append")

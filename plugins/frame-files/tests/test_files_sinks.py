@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 import zstandard
 from frame.errors import ConfigError, Refused, SinkError, TryAgainLater
-from frame.plugin import Rejected
+from frame.plugin import Delivery, Rejected
 from frame_files.csv_sink import CsvSink
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -340,6 +340,11 @@ def test_a_run_stopped_just_after_publishing_resumes_with_its_own_file(drive, tm
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+def test_only_standard_output_cannot_take_back_what_was_written(drive):
+    assert drive.make_sink("jsonl", "out").delivery is Delivery.FILE
+    assert drive.make_sink("jsonl", "-").delivery is Delivery.AT_LEAST_ONCE
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-1], lambda data: b"X" + data[1:]])
 def test_a_part_file_that_was_changed_is_not_gone_on_with(drive, tmp_path, damage):
     sink = drive.opened("csv", tmp_path / "out")
@@ -505,6 +510,21 @@ def test_a_url_gets_the_whole_file_at_the_end(drive, tmp_path):
     assert memory.cat("/made/out.jsonl") == b'{"a":1}\n{"a":2}\n'
     with pytest.raises(ConfigError, match="exists already"):
         drive.opened("jsonl", url, **options)
+
+
+def test_a_run_stopped_between_upload_and_tidying_up_resumes(drive, tmp_path):
+    options = {"spool_folder": str(tmp_path / "spool")}
+    sink = drive.opened("jsonl", "memory://twice/out.jsonl", **options)
+    drive.put(sink, [{"a": 1}])
+    position = sink.position()
+    (spooled,) = (tmp_path / "spool").iterdir()
+    content = spooled.read_bytes()
+    sink.finish(drive.context())
+    spooled.write_bytes(content)
+
+    drive.opened("jsonl", "memory://twice/out.jsonl", position, **options).finish(drive.context())
+
+    assert list((tmp_path / "spool").iterdir()) == []
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)

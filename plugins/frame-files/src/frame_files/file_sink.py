@@ -84,6 +84,8 @@ class FileSink(Sink):
 
     def __init__(self, config: PluginConfig) -> None:
         super().__init__(config)
+        if self.config.path == STANDARD:
+            self.delivery = Delivery.AT_LEAST_ONCE  # type: ignore[misc] # what has left the process cannot be taken back
         self._node = self.name
         self._target: Target | StandardOutput | None = None
         self._compress = compressor(self.config.path)

@@ -3,7 +3,7 @@
 A Parquet file cannot be cut back: its index stands at its end. So rows are first kept in a spool file,
 PATH.rows.part, as one Arrow IPC stream a write; that file can be cut back to any write. When the run has ended
 well the spool is converted into PATH.part, which is made durable and renamed to PATH, and then removed. A crash
-during the conversion repeats it.
+during the conversion repeats it; one after the rename finds the finished file.
 """
 
 import os
@@ -85,6 +85,8 @@ class ParquetSink(Sink):
         self._rows = 0
         self._base: Mapping[str, Any] | None = None
         self._kinds: dict[str, str | None] = {}
+        self._published: Any = None
+        """The position that the run was resumed at, if it had published before it stopped."""
 
     def check(self) -> None:
         """The file can be written, and there is none that may not be touched."""
@@ -105,12 +107,13 @@ class ParquetSink(Sink):
     def open(self, position: Any) -> None:
         """Begin anew, or go on after `position`. An existing target is refused here, before anything is written."""
         target, spool = self._made()
+        self._published = None
         if position is not None:
             self._rows, self._base, self._kinds = position["rows"], position["base"], dict(position["kinds"])
-            if os.path.lexists(spool.path) or not target.exists():
-                spool.resume(position["bytes"], position["sha256"])
+            if self._is_published(target, spool):
+                self._published = position
             else:
-                self._take_back(target, spool)
+                spool.resume(position["bytes"], position["sha256"])
             return
         self._rows, self._base, self._kinds = 0, None, dict(self.config.fields or {})
         exists = target.exists()
@@ -129,17 +132,30 @@ class ParquetSink(Sink):
         size, sha256 = sha256_of(target.part.target)
         self._base = {"bytes": size, "sha256": sha256, "rows": rows_in(target.part.target)}
 
-    def _take_back(self, target: LocalTarget, spool: PartFile) -> None:
-        """Spool the rows of the published file again, up to the position, for the run stopped just after that."""
-        wanted = self._rows + (self._base["rows"] if self._base else 0)
-        if rows_in(target.part.target) < wanted:
+    def _is_published(self, target: LocalTarget, spool: PartFile) -> bool:
+        """Whether the run was stopped after it had published. Raises Refused if what stands there is not its file."""
+        spooled = os.path.lexists(spool.path)
+        if not target.exists() or (spooled and not self._base):
+            return False
+        size, sha256 = sha256_of(target.part.target)
+        if self._base and (size, sha256) == (self._base["bytes"], self._base["sha256"]):
+            return False
+        if (rows := rows_in(target.part.target)) < self._expected():
             raise Refused(
-                f"{target.part.target} has fewer rows than this run has written to it: it was replaced"
+                f"{target.part.target} has {rows} rows, fewer than the {self._expected()} that this run has left "
+                "there: it was replaced. Restore it, or run anew"
             )
+        return True
+
+    def _expected(self) -> int:
+        return int(self._rows + (self._base["rows"] if self._base else 0))
+
+    def _take_back(self, target: LocalTarget, spool: PartFile) -> None:
+        """Spool the rows of the published file again, up to the position."""
+        left = self._expected()
         spool.begin()
-        self._base = None
+        self._base, self._published = None, None
         target.part.was_published = True
-        left = wanted
         for batch in batches_in(target.part.target, self.config.row_group_rows):
             spool.write(as_stream(batch.slice(0, left)))
             left -= min(left, batch.num_rows)
@@ -147,6 +163,8 @@ class ParquetSink(Sink):
     def write(self, rows: Sequence[Row], key: str) -> Sequence[Rejected]:
         if not rows:
             return []
+        if self._published is not None:
+            self._take_back(*self._made())  # what was published was not the end
         known = self._kinds or dict.fromkeys(rows[0])
         kinds = kinds_of([row for row in rows if row.keys() <= known.keys()], known)
         taken, rejected = converted(rows, kinds)
@@ -158,6 +176,8 @@ class ParquetSink(Sink):
 
     def position(self) -> Any:
         """Bytes, rows and SHA-256 of the spool file, and the columns."""
+        if self._published is not None:
+            return self._published
         spool = self._made()[1]
         spool.sync()
         return {
@@ -170,6 +190,12 @@ class ParquetSink(Sink):
 
     def finish(self, context: Context) -> Artifact:
         target, spool = self._made()
+        if self._published is not None and rows_in(target.part.target) > self._expected():
+            self._take_back(target, spool)
+        if self._published is not None:
+            spool.remove()
+            size, sha256 = sha256_of(target.part.target)
+            return Artifact(target.uri, size, bytes.fromhex(sha256), self._rows)
         spool.sync()
         part = target.part
         was_published = part.was_published

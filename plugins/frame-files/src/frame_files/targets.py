@@ -117,12 +117,20 @@ class RemoteTarget:
         self.part.sync()
         system, path = file_system(self._url, self._storage)
         if on_existing is OnExisting.FAIL and not self.part.was_published and system.exists(path):
+            if self._is_there(system, path):
+                self.part.remove()
+                return
             raise SinkError(
                 self._node,
                 f"{self.uri} has appeared while the run was writing; the result is in {self.part.path}",
             )
         upload(self.part.path, system, path)
         self.part.remove()
+
+    def _is_there(self, system: Any, path: str) -> bool:
+        """Whether the finished file was uploaded already, by a run that was stopped just after that."""
+        with system.open(path, "rb") as present:
+            return hashlib.file_digest(present, "sha256").digest() == self.part.sha256
 
     def close(self) -> None:
         self.part.close()
