@@ -1,6 +1,8 @@
 """Leases: which process works on a run, and until when it is believed to live."""
 
 import os
+from collections.abc import Callable
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, update
 
@@ -41,6 +43,12 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def is_held(lease: "Row[Any]", now_us: int, here: str, alive: Callable[[int], bool] = is_alive) -> bool:
+    """Whether somebody is believed to work on the run; `here`: the name of this host, "" if it is not known."""
+    gone = bool(here) and lease.host == here and not alive(lease.pid)
+    return bool(lease.expires_us > now_us and not gone)
 
 
 def holder(lease: "Row[tuple[object, ...]]") -> str:

@@ -5,20 +5,19 @@ of that block. A process that was thought dead and comes back finds another `n` 
 before it has written anything.
 
 A commit that raised may have succeeded. So the head is read again: if it stands at the block that was to be written,
-the commit is durable; if it stands where it stood, the commit is made once more where only the connection was lost;
-anything else is a stop.
+the commit is durable; if it stands where it stood, the commit is made once more where only the connection was lost
+(`Database.transact`); anything else is a stop.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, insert, select, update
-from sqlalchemy.exc import DBAPIError
 
 from frame.audit import chain, conservation, schema
 from frame.audit.chain import Block, Head
-from frame.audit.database import Database, explain
+from frame.audit.database import Database
 from frame.audit.encoding import encode
 from frame.audit.leases import FREE, expiry, extend_lease, holder, is_alive, write_lease
 from frame.audit.merkle import Frontier
@@ -44,6 +43,10 @@ class _Standing:
     status: RunStatus
     tree: Frontier
 
+    def is_at(self, head: tuple[int, int, bytes]) -> bool:
+        """Whether `head` (epoch, n and hash) is where this stands."""
+        return head == (self.epoch, self.n, self.hash)
+
     def after(self, block: Block, change: RunStatus | None = None) -> "_Standing":
         """Where it stands after a commit that changed the run's status to `change`, or did not."""
         tree = self.tree.grown(chain.tree_leaf(block.hash))
@@ -51,36 +54,57 @@ class _Standing:
         return moved if change is None else replace(moved, changes=self.changes + 1, status=change)
 
 
+class _TakenOver(NamedTuple):
+    """A run that has changed hands, where it stands since, and the number of its next chunk."""
+
+    run: int
+    stands: _Standing
+    next_chunk: int
+
+
 class Recorder:
     """Opens runs in an audit store. `alive`: whether a process of this host with that number is there."""
 
     def __init__(self, database: Database, alive: Callable[[int], bool] = is_alive) -> None:
         self._database, self._alive = database, alive
-        self._statements = Statements(database.engine.dialect)
+        self._statements = Statements(database)
 
     def begin(self, opening: RunOpening) -> "RunRecorder":
         """Put a new run on record. Raises AuditError if its id is taken."""
         new = _Standing(1, 0, chain.FIRST, 0, RunStatus.RUNNING, Frontier())
-        with self._database.writing() as connection:
+        # The number of a run is no part of its blocks.
+        block = chain.block(opening.run_id, 0, _first_rows(0, opening), chain.FIRST)
+
+        def write(connection: Connection) -> int:
             run = next_run(connection)
-            taken = select(schema.run_headers.c.run).where(schema.run_headers.c.run_id == opening.run_id)
-            if connection.scalar(taken) is not None:
-                raise AuditError(self._database.where, f"run {opening.run_id} is on record already")
-            rows = opening_rows(run, opening)
-            started = "started", RunStatus.RUNNING, opening.started_us
-            who = {"epoch": 1, "host": opening.host, "pid": opening.pid}
-            rows[schema.run_changes] = [change_row(run, 0, 0, started, who)]
-            block = chain.block(opening.run_id, 0, rows, chain.FIRST)
-            self._statements.write(connection, {**rows, schema.blocks: [block.row(run)]})
+            if find(connection) is not None:
+                raise self._taken(opening.run_id)
+            written = {**_first_rows(run, opening), schema.blocks: [block.row(run)]}
+            self._statements.write(connection, written)
             connection.execute(insert(schema.heads), {"run": run, "n": 1, "epoch": 1, "hash": block.hash})
-            expires_us = expiry(opening.started_us, opening.lease_s)
+            expires_us = expiry(self._database.now_us(connection, opening.started_us), opening.lease_s)
             write_lease(connection, run, 1, opening.host, opening.pid, expires_us)
             said = {"run_id": opening.run_id, "block": 0, "hash": block.hash.hex()}
             append(connection, LogKind.RUN_OPENED, opening.started_us, said)
+            return run
+
+        def find(connection: Connection) -> int | None:
+            headers, heads = schema.run_headers, schema.heads
+            columns = headers.c.run, heads.c.epoch, heads.c.n, heads.c.hash
+            on_record = select(*columns).join(heads, heads.c.run == headers.c.run)
+            found = connection.execute(on_record.where(headers.c.run_id == opening.run_id)).one_or_none()
+            if found is not None and found[1:] != (1, 1, block.hash):
+                raise self._taken(opening.run_id)
+            return None if found is None else int(found.run)
+
+        run = self._database.transact(write, find)
         stands = new.after(block, RunStatus.RUNNING)
         return RunRecorder(
             self._database, (run, opening.run_id), stands, next_chunk=0, lease_s=opening.lease_s
         )
+
+    def _taken(self, run_id: str) -> AuditError:
+        return AuditError(self._database.where, f"run {run_id} is on record already")
 
     def resume(
         self,
@@ -96,7 +120,9 @@ class Recorder:
         Raises TryAgainLater while another process holds its lease, Refused if it ended well, AuditError if
         there is no such run.
         """
-        with self._database.writing() as connection:
+        tried: list[_TakenOver] = []
+
+        def write(connection: Connection) -> _TakenOver:
             run, stands = self._take_over(connection, run_id, now_us, host)
             who = {**(detail or {}), "epoch": stands.epoch, "host": host, "pid": pid}
             said = "resumed", RunStatus.RUNNING, now_us
@@ -106,11 +132,19 @@ class Recorder:
             moved = {"n": stands.n + 1, "epoch": stands.epoch, "hash": block.hash}
             connection.execute(update(heads).where(heads.c.run == run).values(**moved))
             self._statements.write(connection, {**rows, schema.blocks: [block.row(run)]})
-            write_lease(connection, run, stands.epoch, host, pid, expiry(now_us, lease_s))
+            expires_us = expiry(self._database.now_us(connection, now_us), lease_s)
+            write_lease(connection, run, stands.epoch, host, pid, expires_us)
             log = {"run_id": run_id, "block": block.n, "hash": block.hash.hex()}
             append(connection, LogKind.RUN_RESUMED, now_us, log)
-            next_chunk = _next_chunk(connection, run)
-        stands = stands.after(block, RunStatus.RUNNING)
+            stands = stands.after(block, RunStatus.RUNNING)
+            tried.append(_TakenOver(run, stands, _next_chunk(connection, run)))
+            return tried[-1]
+
+        def find(connection: Connection) -> _TakenOver | None:
+            written = tried and tried[-1].stands.is_at(read_head(connection, tried[-1].run))
+            return tried[-1] if written else None
+
+        run, stands, next_chunk = self._database.transact(write, find)
         return RunRecorder(self._database, (run, run_id), stands, next_chunk=next_chunk, lease_s=lease_s)
 
     def _take_over(
@@ -131,8 +165,8 @@ class Recorder:
         if status in ENDED_WELL:
             raise Refused(f"run {run_id} is {status.value}; there is nothing to resume")
         gone = bool(host) and found.host == host and not self._alive(found.pid)
-        if status is RunStatus.RUNNING and found.expires_us > now_us and not gone:
-            left_s = (found.expires_us - now_us) / 1e6
+        left_s = (found.expires_us - self._database.now_us(connection, now_us)) / 1e6
+        if status is RunStatus.RUNNING and left_s > 0 and not gone:
             raise TryAgainLater(f"run {run_id} is held by {holder(found)} for {left_s:.0f} s more")
         tree = Frontier(map(chain.tree_leaf, _block_hashes(connection, run)))
         return run, _Standing(epoch + 1, n, hashed, _count_changes(connection, run), status, tree)
@@ -153,7 +187,7 @@ class RunRecorder:
         self.database, self.next_chunk = database, next_chunk
         self.run, self.run_id = named
         self._stands, self.lease_s = stands, lease_s
-        self._statements = Statements(database.engine.dialect)
+        self._statements = Statements(database)
 
     @property
     def head(self) -> Head:
@@ -175,8 +209,7 @@ class RunRecorder:
         or two, or `counters` differ from what the record says.
         """
         if status in ENDED_WELL:
-            with self.database.reading() as connection:
-                conservation.check(connection, self.run, counters)
+            self.database.ask(lambda connection: conservation.check(connection, self.run, counters))
         self.change("status", status, at_us, {"counters": dict(counters)})
 
     def change(self, kind: str, status: RunStatus, at_us: int, detail: Mapping[str, Any]) -> None:
@@ -197,10 +230,14 @@ class RunRecorder:
 
     def renew_lease(self, now_us: int) -> None:
         """Stay the holder of the run for another lease. Raises AuditError if another process has taken over."""
-        with self.database.writing() as connection:
-            expires_us = expiry(now_us, self.lease_s)
+
+        def write(connection: Connection) -> bool:
+            expires_us = expiry(self.database.now_us(connection, now_us), self.lease_s)
             if not extend_lease(connection, self.run, self._stands.epoch, expires_us):
                 raise self._fenced()
+            return True
+
+        self.database.transact(write, lambda _: None)
 
     def _add(
         self,
@@ -213,51 +250,43 @@ class RunRecorder:
         block = chain.block(self.run_id, stands.n, rows, stands.hash)
         written = {**rows, schema.blocks: [block.row(self.run)]}
 
-        def write(connection: Connection) -> None:
+        after = stands.after(block, change)
+
+        def write(connection: Connection) -> bool:
             if not self._statements.swap_head(connection, self.run, block.n, stands.epoch, block.hash):
                 raise self._fenced()
             self._statements.write(connection, written)
             if beside is not None:
                 beside(connection, block)
-
-        self._transact(write, block)
-        self._stands = stands.after(block, change)
-
-    def _transact(self, write: Callable[[Connection], None], block: Block) -> None:
-        try:
-            self._attempt(write)
-        except DBAPIError as error:
-            if self._is_committed(block, error):
-                return
-            if not error.connection_invalidated:
-                raise AuditError(self.database.where, explain(error)) from error
-            with self.database.explained():
-                self._attempt(write)
-
-    def _attempt(self, write: Callable[[Connection], None]) -> None:
-        with self.database.connect() as connection, connection.begin():
-            write(connection)
-
-    def _is_committed(self, block: Block, error: DBAPIError) -> bool:
-        """Whether the transaction that ended in `error` took place. Raises AuditError if nobody can tell."""
-        heads = schema.heads
-        self.database.engine.dispose()
-        try:
-            with self.database.engine.connect() as connection:
-                head = connection.execute(select(heads).where(heads.c.run == self.run)).one()
-        except DBAPIError:
-            raise AuditError(self.database.where, explain(error)) from error
-        found = head.epoch, head.n, head.hash
-        if found == (self._stands.epoch, block.n + 1, block.hash):
             return True
-        if found != (self._stands.epoch, block.n, block.previous):
-            raise self._fenced() from error
-        return False
+
+        def find(connection: Connection) -> bool | None:
+            head = read_head(connection, self.run)
+            if not after.is_at(head) and not stands.is_at(head):
+                raise self._fenced()
+            return after.is_at(head) or None
+
+        self.database.transact(write, find)
+        self._stands = after
 
     def _fenced(self) -> AuditError:
         return AuditError(
             self.database.where, f"another process has taken over run {self.run_id}; this one stops"
         )
+
+
+def _first_rows(run: int, opening: RunOpening) -> Rows:
+    """The rows of the first block."""
+    started = "started", RunStatus.RUNNING, opening.started_us
+    who = {"epoch": 1, "host": opening.host, "pid": opening.pid}
+    return {**opening_rows(run, opening), schema.run_changes: [change_row(run, 0, 0, started, who)]}
+
+
+def read_head(connection: Connection, run: int) -> tuple[int, int, bytes]:
+    """Epoch, number of blocks and hash of the newest, as they stand now."""
+    heads = schema.heads
+    head = connection.execute(select(heads.c.epoch, heads.c.n, heads.c.hash).where(heads.c.run == run)).one()
+    return int(head.epoch), int(head.n), bytes(head.hash)
 
 
 def newest_status(connection: Connection, run: int) -> RunStatus:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from socket import gethostname
 from typing import Any
 
 from sqlalchemy import Connection, Row, column, func, select, table
 
 from frame.audit import schema
 from frame.audit.conservation import fold
+from frame.audit.leases import is_held
 from frame.audit.text import from_json
 from frame.errors import UsageError
 from frame.events import RunStatus
@@ -126,16 +128,18 @@ def find_run(connection: Connection, asked: str) -> int:
 
 def list_runs(connection: Connection, now_us: int) -> Iterator[RunSummary]:
     """All runs, the newest first."""
+    leases = {row.run: row for row in connection.execute(select(schema.run_leases))}
     for row in connection.execute(select(_RUNS).order_by(_RUNS.c.started_us.desc(), _RUNS.c.run.desc())):
-        yield _summary(row, now_us)
+        yield _summary(row, leases[row.run], now_us)
 
 
 def describe_run(connection: Connection, run: int, now_us: int) -> RunDetails:
     """Everything about a run as a whole."""
     row = connection.execute(select(_RUNS).where(_RUNS.c.run == run)).one()
+    lease = connection.execute(select(schema.run_leases).where(schema.run_leases.c.run == run)).one()
     chunks = select(func.count()).select_from(schema.chunks).where(schema.chunks.c.run == run)
     return RunDetails(
-        summary=_summary(row, now_us),
+        summary=_summary(row, lease, now_us),
         config=from_json(row.config.decode("utf-8")),
         config_sha256=row.config_sha256,
         graph_sha256=row.graph_sha256,
@@ -149,9 +153,9 @@ def describe_run(connection: Connection, run: int, now_us: int) -> RunDetails:
     )
 
 
-def _summary(row: Row[Any], now_us: int) -> RunSummary:
+def _summary(row: Row[Any], lease: Row[Any], now_us: int) -> RunSummary:
     status = RunStatus(row.status)
-    if status is RunStatus.RUNNING and row.lease_expires_us <= now_us:
+    if status is RunStatus.RUNNING and not is_held(lease, now_us, gethostname()):
         status = RunStatus.CRASHED
     counters = from_json(row.detail).get("counters", {})
     return RunSummary(row.run, row.run_id, row.pipeline, status, row.started_us, row.ended_us, counters)
