@@ -170,17 +170,23 @@ class Runner:
         return True
 
     def _take_up(self, resumption: "Resumption", deliveries: list[Delivery]) -> None:
-        """Put on record what the stop has left open, then deliver what was announced."""
+        """Put on record what the stop has left open, deliver what was announced, and end the chunk that was in hand.
+
+        In the order of a run that was not stopped: confirmations come when the next chunk is handed over.
+        """
         now_us = self._opened_us = self._clock.time_us()
         for event in (*resumption.doubts(self.assembly, now_us), *resumption.repeats(self.assembly, now_us)):
             self._scheduler.record(event)
         if deliveries:
-            self._note(
-                Noted("redelivered", now_us, None, {"intents": [each.intent.intent for each in deliveries]})
-            )
+            redelivered = [delivery.intent.intent for delivery in deliveries]
+            self._note(Noted("redelivered", now_us, None, {"intents": redelivered}))
         self._deliveries += deliveries
         self._commit()
-        self._settle()
+        if self._scheduler.state.waiting or self._scheduler.state.at_sinks:
+            self._work()
+            self._hand_over()
+        elif self.assembly.source.may_wait:
+            self._settle()
 
     def _let_writes_end(self) -> None:
         """Sinks are not closed under a write; the run has failed already, so one that fails now is only noted."""
