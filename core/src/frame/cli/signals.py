@@ -9,7 +9,8 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -68,6 +69,23 @@ class StopOnSignal:
             self.received = number
             self.stop.set()
             self._tell(ASK)
+
+
+@contextmanager
+def sigterm_unwinds() -> Iterator[None]:
+    """While it is entered, SIGTERM ends the command as Ctrl-C does: what is half done is cleared away."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _heard(number: int, frame: FrameType | None) -> None:

@@ -1,6 +1,7 @@
 """What a user can ask of frame, one function each. The command line and the Python API only translate."""
 
 from frame.operations.explain import explain
+from frame.operations.export import Exported, export
 from frame.operations.plugin_catalog import doctor, plugin_info, plugins
 from frame.operations.resume import resume
 from frame.operations.run import run
@@ -9,6 +10,7 @@ from frame.operations.starting import Started, init
 from frame.operations.validation import Picture, Validation, graph_of, schema, validate
 
 __all__ = [
+    "Exported",
     "Picture",
     "RunReport",
     "Runs",
@@ -16,6 +18,7 @@ __all__ = [
     "Validation",
     "doctor",
     "explain",
+    "export",
     "graph_of",
     "init",
     "plugin_info",

@@ -5,25 +5,31 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, column, select, table
 
 from frame.audit import schema
 from frame.audit.decoding import tokens_of
 from frame.audit.runs import NodeRecord, nodes_of
 
 Stored = Row[Any]
+_RUNS = table("runs", column("run"), column("status"))
 FETCHED = 200
 """Stored rows that are fetched at a time; one of them may speak of 2,500 tokens."""
 
 
 class RunRecord:
-    """The record of one run. `connection` stays the caller's, and should see one state of the store throughout."""
+    """The record of one run. `connection` stays the caller's, and should see one state of the store throughout.
+
+    `status` is the one that was recorded last: a run that has crashed is `running` here.
+    """
 
     def __init__(self, connection: Connection, run: int) -> None:
         self.connection, self.run = connection, run
         headers = schema.run_headers
-        found = select(headers.c.run_id).where(headers.c.run == run)
-        self.run_id: str = connection.execute(found).scalar_one()
+        found = select(headers.c.run_id, _RUNS.c.status).join(_RUNS, _RUNS.c.run == headers.c.run)
+        row = connection.execute(found.where(headers.c.run == run)).one()
+        self.run_id: str = row.run_id
+        self.status: str = row.status
         self.nodes: Sequence[NodeRecord] = nodes_of(connection, run)
         self._names = {node.node: node.name for node in self.nodes}
 
