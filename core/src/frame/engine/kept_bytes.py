@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from frame.canonical import canonical, restore
+from frame.canonical import canonical, digest, restore
 from frame.engine.recorded_calls import Answers
 from frame.errors import AuditError, NotCanonical, Refused
 from frame.events import Chunk, PayloadKind, RowInvalid, Tokens
@@ -59,6 +59,15 @@ class Kept:
     def keys(self, place: Place, token: int) -> Sequence[int]:
         """The tokens of the block that has `token`, in order; just this one if there is no such block."""
         return next((keys for keys in self._blocks.get(place, ()) if token in keys), (token,))
+
+    def all(self, place: Place) -> Mapping[int, bytes]:
+        """Everything that was kept of one kind at one place, by token."""
+        return self._items.get(place, {})
+
+    def with_digest(self, token: int, wanted: bytes) -> bytes | None:
+        """The row of a token that has this digest, wherever it was kept; None if it was not."""
+        found = (items[token] for items in self._items.values() if token in items)
+        return next((item for item in found if digest(item) == wanted), None)
 
     def damaged(self, token: int) -> AuditError:
         """The error of bytes that are not what their digest says."""

@@ -37,6 +37,7 @@ class Answers:
         self._live = frozenset(live)
         self._calls: dict[Place, list[Called]] = defaultdict(list)
         self._bodies: dict[object, bytes] = {}
+        self._callers: dict[tuple[int, int], set[int | None]] = defaultdict(set)
         self.missing: dict[tuple[int, int | None], NoAnswer] = {}
         for chunk in chunks:
             self.take_in(chunk)
@@ -45,9 +46,11 @@ class Answers:
         """The calls of `chunk` may be asked for, those before no more."""
         self._calls.clear()
         self._bodies.clear()
+        self._callers.clear()
         for event in chunk.events:
             if isinstance(event, Called):
                 self._calls[event.node, event.token, event.visit, event.attempt].append(event)
+                self._callers[event.node, event.visit].add(event.token)
         for block in chunk.payloads:
             if block.kind is PayloadKind.CALLS:
                 self._bodies.update(zip(block.keys, block.items, strict=True))
@@ -79,7 +82,7 @@ class Answers:
 
     def callers(self, node: int, visit: int) -> set[int | None]:
         """The tokens for which `node` has made calls on this visit; None: for all of its rows at once."""
-        return {place[1] for place in self._calls if (place[0], place[2]) == (node, visit)}
+        return self._callers.get((node, visit), set())
 
 
 def _as_recorded(name: str) -> Exception | None:
