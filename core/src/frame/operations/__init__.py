@@ -8,8 +8,10 @@ from frame.operations.run import run
 from frame.operations.run_records import RunReport, Runs, run_info, runs
 from frame.operations.starting import Started, init
 from frame.operations.validation import Picture, Validation, graph_of, schema, validate
+from frame.operations.verify_export import ExportReport, verify_export
 
 __all__ = [
+    "ExportReport",
     "Exported",
     "Picture",
     "RunReport",
@@ -29,4 +31,5 @@ __all__ = [
     "runs",
     "schema",
     "validate",
+    "verify_export",
 ]
