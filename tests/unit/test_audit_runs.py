@@ -1,5 +1,7 @@
 """Runs are found by what people type and described by what is on record."""
 
+from collections.abc import Iterator
+
 import pytest
 from frame.audit import database as store
 from frame.audit import queries
@@ -25,11 +27,12 @@ def opening(run_id: str, started_us: int) -> RunOpening:
 
 
 @pytest.fixture
-def database(tmp_path_factory: pytest.TempPathFactory) -> store.Database:
-    database = store.open(f"sqlite:///{tmp_path_factory.mktemp('audit')}/audit.db")
+def database(store_url: str) -> Iterator[store.Database]:
+    database = store.open(store_url)
     for started, run_id in enumerate(("018b-aa-1", "018b-ab-2", "018c-aa-3"), 1):
         Recorder(database).begin(opening(run_id, started))
-    return database
+    yield database
+    database.close()
 
 
 @pytest.mark.parametrize(
@@ -82,6 +85,8 @@ def test_a_run_is_described_by_what_was_recorded(database: store.Database) -> No
 
 
 def test_a_run_whose_lease_has_expired_is_crashed(database: store.Database) -> None:
+    with database.writing() as connection:
+        connection.exec_driver_sql("UPDATE run_leases SET expires_us = 60000000 + run")
     with database.reading() as connection:
         statuses = [
             (run.run_id, run.status.value) for run in queries.list_runs(connection, now_us=60_000_002)

@@ -46,12 +46,14 @@ def check(where: str, stands_at: int) -> None:
         )
 
 
-def migrate(connection: Connection, where: str, now_us: int) -> None:
-    """Bring the store to the newest version, inside the caller's transaction."""
+def migrate(
+    connection: Connection, where: str, now_us: int, build: Callable[[Connection], None] = fresh.build
+) -> None:
+    """Bring the store to the newest version, inside the caller's transaction. `build`: make it where there is none."""
     stands_at = version(connection)
     check(where, stands_at)
     if stands_at == 0:
-        fresh.build(connection)
+        build(connection)
         done = MIGRATIONS
     else:
         done = MIGRATIONS[stands_at:]
