@@ -49,9 +49,9 @@ class Outcome:
             text += f" with hashes that hash to {digest(bytes(self.what)).hex()}"  # type: ignore[arg-type]
         if self.reason:
             text += f" with reason {self.reason.decode('utf-8', 'replace')}"
-        if self.before:
-            text += f" at attempt {self.attempt}, after {'; '.join(self.before)}"
-        return text
+        if self.kind == "failure":
+            return text
+        return f"{text} at attempt {self.attempt}, after {'; '.join(self.before)}" if self.before else text
 
 
 def failure(error: ErrorInfo) -> str:

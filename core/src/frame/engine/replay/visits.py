@@ -43,23 +43,15 @@ class Visits:
             return False
         if on.astray and not on.astray.isdisjoint(event.tokens):
             return False
-        before = on.inflight.rows_of(event.tokens), on.inflight.forms_of(event.tokens)
+        rows = dict(zip(event.tokens, on.inflight.rows_of(event.tokens), strict=True))
+        forms = on.forms(event.tokens)
         answer = self._run(node, visit, event.tokens)
         assert isinstance(answer, Processed)
         clean = not (answer.failed or answer.dropped or answer.expanded or answer.attempts)
         if clean and answer.digests == event.digests and not on.answers.missing:
             on.findings.at(node).compared += len(event.tokens)
             return True
-        on.put(event.tokens, *before)
-        forms = dict(zip(event.tokens, before[1], strict=True))
-        self._settle(
-            node,
-            visit,
-            Recorded(events, forms, {}),
-            answer,
-            dict(zip(event.tokens, before[0], strict=True)),
-            forms,
-        )
+        self._settle(node, visit, Recorded(events, forms, {}), answer, rows, forms)
         return True
 
     # --- One by one -----------------------------------------------------------------------------
