@@ -18,6 +18,7 @@ from frame.audit.decoding import error_of
 from frame.audit.kept import CallRecord, calls_of, payload_of, payload_with_digest, with_data
 from frame.audit.lineage_births import Births
 from frame.audit.payloads import decompress
+from frame.audit.purge import purge_of
 from frame.audit.runs import EdgeRecord, NodeRecord, RunDetails, describe_run, edges_of, nodes_of, run_events
 from frame.audit.sinks import artifacts_of, token_at, tokens_written, writes_of
 from frame.audit.stories import Birth, Step, Story, read_story, token_of_row
@@ -87,6 +88,11 @@ class Lineage:
     def describe(self, now_us: int) -> RunDetails:
         """Everything about the run as a whole."""
         return describe_run(self._connection, self._run, now_us)
+
+    def absence(self) -> str:
+        """Why bytes that could be kept are not on record."""
+        purge = purge_of(self._connection, self._run)
+        return "its bytes are not on record" if purge is None else str(purge)
 
     def evidence(self) -> dict[int, Mapping[str, Any]]:
         """What plugins said of the data that they read, by node."""

@@ -198,7 +198,7 @@ class RowData:
         except AuditError as error:
             return Data(DataState.DIFFERS, wanted, why=f"what was kept cannot be read: {error}")
         if form is None:
-            return Data(DataState.NOT_KEPT, wanted, why="its bytes are not on record")
+            return Data(DataState.NOT_KEPT, wanted, why=self._lineage.absence())
         return _read(wanted, form)
 
     @staticmethod

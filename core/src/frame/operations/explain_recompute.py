@@ -272,7 +272,7 @@ class Recomputer:
         try:
             value = self._secrets.read(name)
         except (LookupError, PluginError) as error:
-            raise NotRecomputable(f"it needs a secret. {error}") from error
+            raise NotRecomputable(f"it needs the secret {name}. {error}") from error
         known = recorded.get("secret") if isinstance(recorded, Mapping) else None
         key_folder = Path(self._folder or ".") / ".frame"
         has_key = KEY_VARIABLE in os.environ or (key_folder / KEY_FILE).is_file()

@@ -317,7 +317,7 @@ class Stories:
         except AuditError as error:
             return Data(DataState.DIFFERS, None, why=f"what was kept cannot be read: {error}")
         if outbox is None:
-            return Data(DataState.NOT_KEPT, None, why="its bytes are not on record")
+            return Data(DataState.NOT_KEPT, None, why=self._lineage.absence())
         state = DataState.VERIFIED if outbox.intact else DataState.DIFFERS
         why = (
             "" if outbox.intact else "the write that it is part of has another SHA-256 than the one on record"

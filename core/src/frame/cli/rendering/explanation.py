@@ -143,7 +143,7 @@ def _doubt(data: "Data") -> str:
         case "differs":
             return f"  !! its hash is NOT the one on record{why}"
         case "not_kept":
-            return "  (not kept)"
+            return f"  (not kept{why})"
         case "not_recomputable":
             return f"  (cannot be computed again{why})"
     return ""

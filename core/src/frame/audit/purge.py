@@ -1,0 +1,208 @@
+"""Taking payload bytes out of the record, and nothing else: rows, outputs, requests and answers go, hashes stay.
+
+    choose     which runs may lose their bytes, and why the others may not
+    put_down   one transaction: a record in the log of the store (who, when, why, what) and a row of `purges` for each
+               run; only from then on do the triggers let bytes of these runs go
+    remove     the bytes of a run that was put down, some megabytes a transaction, so that nobody waits long
+
+Who is stopped in between leaves a purge that is on record and unfinished; `unfinished` finds it again.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, and_, delete, exists, func, insert, select
+
+from frame.audit import schema
+from frame.audit.contents import dead_letters_of
+from frame.audit.recorder import ENDED_WELL, newest_status
+from frame.audit.runs import describe_run
+from frame.audit.store_log import LogKind, append
+from frame.audit.text import from_json
+from frame.clock import as_datetime
+from frame.events import RunStatus
+
+BYTES_AT_ONCE = 16_000_000
+"""Bytes that one transaction removes, so that a run that wants to commit waits for less than a second."""
+
+TOO_YOUNG = "it is not old enough"
+
+_data, _blocks = schema.payload_data, schema.payload_blocks
+_SAME = and_(*[_data.c[name] == _blocks.c[name] for name in ("run", "chunk", "number", "part")])
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A run with payload bytes. `kept_because`: why they have to stay, "" if they may go."""
+
+    run: int
+    run_id: str
+    pipeline: str
+    status: RunStatus
+    ended_us: int | None
+    blocks: int
+    stored_bytes: int
+    kept_because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """What is on record about a purge of a run's bytes."""
+
+    log_n: int
+    at_us: int
+    by: str
+    reason: str
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return f"purged on {as_datetime(self.at_us):%Y-%m-%d %H:%M:%S}Z by {self.by}{why}"
+
+
+def choose(
+    connection: Connection, now_us: int, before_us: int | None = None, runs: Sequence[int] = ()
+) -> list[Candidate]:
+    """Every run that has payload bytes, the oldest first, with whether they may go.
+
+    `before_us`: leave out runs that had not ended before then. `runs`: look at these alone, and leave none out.
+    """
+    headers = schema.run_headers.c
+    wanted = select(headers.run).where(exists().where(_data.c.run == headers.run)).order_by(headers.run)
+    if runs:
+        wanted = wanted.where(headers.run.in_(runs))
+    found = [_candidate(connection, run, now_us, before_us) for run in connection.scalars(wanted).all()]
+    return [each for each in found if runs or each.kept_because != TOO_YOUNG]
+
+
+def _candidate(connection: Connection, run: int, now_us: int, before_us: int | None) -> Candidate:
+    summary = describe_run(connection, run, now_us).summary
+    blocks, stored_bytes = connection.execute(
+        select(func.count(), func.sum(_blocks.c.stored_bytes))
+        .select_from(_data.join(_blocks, _SAME))
+        .where(_data.c.run == run)
+    ).one()
+    found = summary.run_id, summary.pipeline, summary.status, summary.ended_us
+    because = _why_not(connection, run, summary.ended_us, before_us)
+    return Candidate(run, *found, int(blocks), int(stored_bytes or 0), because)
+
+
+def _why_not(connection: Connection, run: int, ended_us: int | None, before_us: int | None) -> str:
+    status = newest_status(connection, run)
+    if status is RunStatus.RUNNING:
+        return "it has not ended"
+    if before_us is not None and (ended_us is None or ended_us >= before_us):
+        return TOO_YOUNG
+    if status not in ENDED_WELL:
+        return f"it is {status.value} and can be resumed"
+    letters = open_dead_letters(connection, run)
+    if letters:
+        return f"it has {letters} open dead letter{'s' * (letters != 1)}: retry or resolve them"
+    heir = _unfinished_heir(connection, run)
+    return f"run {heir} carries its rows on and has not ended" if heir else ""
+
+
+def open_dead_letters(connection: Connection, run: int) -> int:
+    """How many tokens of a run failed with nobody to catch them, and were neither retried nor resolved since."""
+    total = dead_letters_of(connection, run, 0).total
+    if not total:
+        return 0
+    run_id = connection.scalar(select(schema.run_headers.c.run_id).where(schema.run_headers.c.run == run))
+    kinds = LogKind.DEAD_LETTER_RESOLVED.value, LogKind.DEAD_LETTER_RETRIED.value
+    log = schema.store_log.c
+    closed: set[int] = set()
+    for detail in connection.scalars(select(log.detail).where(log.kind.in_(kinds))):
+        said = from_json(detail)
+        if said.get("run_id") == run_id:
+            closed.update(said.get("tokens", ()))
+    return max(0, total - len(closed))
+
+
+def _unfinished_heir(connection: Connection, run: int) -> str:
+    headers = schema.run_headers.c
+    origin = select(headers.run_id).where(headers.run == run).scalar_subquery()
+    heirs = connection.execute(select(headers.run, headers.run_id).where(headers.origin_run_id == origin))
+    for heir, run_id in heirs.all():
+        if newest_status(connection, heir) not in ENDED_WELL:
+            return str(run_id)
+    return ""
+
+
+def put_down(
+    connection: Connection,
+    going: Sequence[Candidate],
+    at_us: int,
+    by: str,
+    reason: str,
+    before_us: int | None,
+) -> int:
+    """Put the purge of these runs on record, inside the caller's transaction; the number of the log record."""
+    said = {
+        "by": by,
+        "reason": reason,
+        "ended_before_us": before_us,
+        "runs": [
+            {"run_id": each.run_id, "blocks": each.blocks, "bytes": each.stored_bytes} for each in going
+        ],
+    }
+    record = append(connection, LogKind.PURGED, at_us, said)
+    rows = [{"run": each.run, "log_n": record.n, "at_us": at_us} for each in going]
+    connection.execute(insert(schema.purges), rows)
+    return record.n
+
+
+def unfinished(connection: Connection) -> dict[int, str]:
+    """The runs whose purge is on record and that have bytes nevertheless, with their ids."""
+    purged, headers = schema.purges.c.run, schema.run_headers.c
+    found = select(headers.run, headers.run_id).where(
+        headers.run.in_(select(purged)), exists().where(_data.c.run == headers.run)
+    )
+    return {row.run: row.run_id for row in connection.execute(found.order_by(headers.run))}
+
+
+def runs_under_way(connection: Connection, now_us: int) -> int:
+    """How many runs some process is believed to work on."""
+    leases = schema.run_leases
+    held = select(func.count()).select_from(leases).where(leases.c.expires_us > now_us)
+    return int(connection.scalar(held) or 0)
+
+
+def portions(connection: Connection, run: int) -> Iterator[tuple[int, int]]:
+    """First and last chunk of what one transaction removes, for all bytes of a run."""
+    sizes = connection.execute(
+        select(_data.c.chunk, func.sum(_blocks.c.stored_bytes))
+        .select_from(_data.join(_blocks, _SAME))
+        .where(_data.c.run == run)
+        .group_by(_data.c.chunk)
+        .order_by(_data.c.chunk)
+    )
+    chunks: list[int] = []
+    total = 0
+    for chunk, stored_bytes in sizes.all():
+        if chunks and total + stored_bytes > BYTES_AT_ONCE:
+            yield chunks[0], chunks[-1]
+            chunks, total = [], 0
+        chunks.append(chunk)
+        total += stored_bytes
+    if chunks:
+        yield chunks[0], chunks[-1]
+
+
+def remove(connection: Connection, run: int, first: int, last: int) -> int:
+    """Remove the bytes of these chunks, inside the caller's transaction; how many blocks there were."""
+    gone = delete(_data).where(_data.c.run == run, _data.c.chunk.between(first, last))
+    return int(connection.execute(gone).rowcount)
+
+
+def purge_of(connection: Connection, run: int) -> Purge | None:
+    """The newest purge of a run, None if its bytes were never purged."""
+    log, purges = schema.store_log.c, schema.purges.c
+    row = connection.execute(
+        select(log.n, log.at_us, log.detail)
+        .join_from(schema.purges, schema.store_log, purges.log_n == log.n)
+        .where(purges.run == run)
+        .order_by(log.n.desc())
+    ).first()
+    if row is None:
+        return None
+    said = from_json(row.detail)
+    return Purge(row.n, row.at_us, said["by"], said["reason"])
