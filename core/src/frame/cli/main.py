@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, str] = {
     "graph": "frame.cli.commands.graph",
     "explain": "frame.cli.commands.explain",
     "runs": "frame.cli.commands.runs",
+    "purge": "frame.cli.commands.purge",
     "export": "frame.cli.commands.export",
     "plugins": "frame.cli.commands.plugins",
     "init": "frame.cli.commands.init",

@@ -3,6 +3,7 @@
 from frame.operations.explain import explain
 from frame.operations.export import Exported, export
 from frame.operations.plugin_catalog import doctor, plugin_info, plugins
+from frame.operations.purge import Purged, purge
 from frame.operations.resume import resume
 from frame.operations.run import run
 from frame.operations.run_records import RunReport, Runs, run_info, runs
@@ -14,6 +15,7 @@ __all__ = [
     "ExportReport",
     "Exported",
     "Picture",
+    "Purged",
     "RunReport",
     "Runs",
     "Started",
@@ -25,6 +27,7 @@ __all__ = [
     "init",
     "plugin_info",
     "plugins",
+    "purge",
     "resume",
     "run",
     "run_info",
