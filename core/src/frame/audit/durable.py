@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from frame.errors import Refused
@@ -20,7 +21,7 @@ def write(path: Path, text: str, mode: int = 0o644) -> None:
 def _write(path: Path, text: str, mode: int, *, replace: bool) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(text.encode())
             file.flush()
@@ -35,7 +36,15 @@ def _write(path: Path, text: str, mode: int, *, replace: bool) -> None:
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise Refused(f"{folder} is a file where a folder is needed") from error
 
 
 def _sync_folder(folder: Path) -> None:

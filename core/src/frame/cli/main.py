@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "runs": "frame.cli.commands.runs",
     "purge": "frame.cli.commands.purge",
     "export": "frame.cli.commands.export",
+    "keys": "frame.cli.commands.keys",
     "plugins": "frame.cli.commands.plugins",
     "init": "frame.cli.commands.init",
     "schema": "frame.cli.commands.schema",

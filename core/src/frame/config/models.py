@@ -176,6 +176,23 @@ class AuditConfig(FileModel):
         description="How long a process that works on a run is believed to live after it was last heard of; then "
         "another one may take the run over.",
     )
+    sign: Filled | None = Field(
+        default=None,
+        description="The file of the private key that signs checkpoints and receipts (frame keys generate); "
+        "FRAME_SIGNING_KEY names another one. Absent: they are not signed.",
+    )
+    receipts: Filled | None = Field(
+        default=None,
+        description="The folder that takes a receipt of each run; absent: receipts beside the audit store.",
+    )
+
+    @model_validator(mode="after")
+    def _names_a_key(self) -> Self:
+        if self.sign is not None and self.sign.startswith("PRIVATE+KEY"):
+            message = "sign names the file of a key, and here stands a key itself"
+            remedy = "Take it out, make another one with frame keys generate, and name its file."
+            raise refused([Finding(path=("sign",), message=message, remedy=remedy)])
+        return self
 
 
 class SettingsConfig(FileModel):

@@ -27,11 +27,24 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptReceipt:
+    """The file that proves later what the record of a run was. `key_id`: whose signature it has, None for none."""
+
+    path: str
+    key_id: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The receipt as one JSON object."""
+        return {"path": self.path, "key_id": self.key_id}
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """What a run came to.
 
     `counters`: as BEHAVIOUR §1 names them; `nodes`: counts by node name; `sinks`: rows written, by sink name;
     `error`: why the run did not come to its end, if it did not; `resumable`: whether it can go on from there.
+    `receipt`: what was kept of it outside the store.
     """
 
     run_id: str
@@ -43,6 +56,7 @@ class RunResult:
     duration_s: float
     error: ErrorInfo | None = None
     cause: BaseException | None = field(default=None, compare=False, repr=False)
+    receipt: KeptReceipt | None = None
 
     @property
     def ok(self) -> bool:
@@ -85,4 +99,5 @@ class RunResult:
             },
             "duration_s": self.duration_s,
             "error": None if self.error is None else {"type": self.error.type, "message": self.error.message},
+            "receipt": None if self.receipt is None else self.receipt.as_json(),
         }

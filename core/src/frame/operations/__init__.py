@@ -2,6 +2,7 @@
 
 from frame.operations.explain import explain
 from frame.operations.export import Exported, export
+from frame.operations.keys import RevokedKey, ShownKey, generate_key, revoke_key, rotate_key, show_key
 from frame.operations.plugin_catalog import doctor, plugin_info, plugins
 from frame.operations.purge import Purged, purge
 from frame.operations.resume import resume
@@ -16,23 +17,29 @@ __all__ = [
     "Exported",
     "Picture",
     "Purged",
+    "RevokedKey",
     "RunReport",
     "Runs",
+    "ShownKey",
     "Started",
     "Validation",
     "doctor",
     "explain",
     "export",
+    "generate_key",
     "graph_of",
     "init",
     "plugin_info",
     "plugins",
     "purge",
     "resume",
+    "revoke_key",
+    "rotate_key",
     "run",
     "run_info",
     "runs",
     "schema",
+    "show_key",
     "validate",
     "verify_export",
 ]

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from importlib_metadata import version
@@ -11,6 +12,7 @@ from frame.clock import Clock
 from frame.engine.result import RunResult
 from frame.engine.runner import Runner
 from frame.events import RunStatus
+from frame.operations.anchoring import Anchoring
 from frame.operations.compile import Compiled
 from frame.telemetry.environment import listener_from_environment
 from frame.telemetry.listeners import Audience, Listener, RunInfo
@@ -28,6 +30,7 @@ def conduct(
     started_us: int,
     clock: Clock,
     *,
+    anchoring: Anchoring,
     stop: threading.Event | None,
     listeners: Sequence[Listener],
     resumption: "Resumption | None" = None,
@@ -43,7 +46,7 @@ def conduct(
     audience = Audience((*listeners, exported) if exported else listeners, clock)
     runner = Runner(
         compiled.graph,
-        recorder,
+        anchoring.recorder(recorder, clock),
         clock,
         stop=stop,
         listeners=[audience],
@@ -58,4 +61,5 @@ def conduct(
         status = result.status
     finally:
         audience.run_finished(status)
-    return result
+        receipt = anchoring.keep_receipt(recorder, clock)
+    return replace(result, receipt=receipt)

@@ -11,6 +11,7 @@ from frame.engine.result import RunResult
 from frame.engine.standing import Standing, standing
 from frame.errors import Refused, TryAgainLater
 from frame.events import RunStatus
+from frame.operations.anchoring import anchoring_of
 from frame.operations.changes import Changes, changes
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
@@ -52,11 +53,14 @@ def resume(
 
     clock = clock or SystemClock()
     path = pipeline if isinstance(pipeline, str | os.PathLike) else None
-    with database.open(store_url(audit, path), create=False) as store:
+    url = store_url(audit, path)
+    with database.open(url, create=False) as store:
         number, details = _find(store, run, clock)
         compiled = compile_pipeline(file_of(details, pipeline), registry)
+        anchoring = anchoring_of(compiled.loaded, url)
         accepted = _checked(store, number, details, compiled, accept_changes)
         resumption = _resumption(store, number, details, compiled)
+        anchoring.announce(store, clock)
         recorder = _take_over(store, details, compiled, accepted, clock)
         if recorder.next_chunk != resumption.stands.next_chunk:
             raise TryAgainLater(f"another process has written to run {recorder.run_id} just now; ask again")
@@ -65,6 +69,7 @@ def resume(
             recorder,
             details.summary.started_us,
             clock,
+            anchoring=anchoring,
             stop=stop,
             listeners=listeners,
             resumption=resumption,

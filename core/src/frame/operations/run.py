@@ -13,6 +13,7 @@ from frame.canonical import canonical
 from frame.clock import Clock, SystemClock
 from frame.engine.result import RunResult
 from frame.ids import uuid7
+from frame.operations.anchoring import anchoring_of
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
 from frame.operations.readiness import check_ready
@@ -43,15 +44,25 @@ def run(
     """
     compiled = compile_pipeline(pipeline, registry)
     check_ready(compiled, audit or compiled.audit_url)
+    anchoring = anchoring_of(compiled.loaded, audit or compiled.audit_url)
     compiled.fingerprints.keep()
     from frame.audit import database  # SQLAlchemy: 0.2 s that a pipeline which is not valid need not take
     from frame.audit.recorder import Recorder
 
     clock = clock or SystemClock()
     with database.open(audit or compiled.audit_url) as store:
+        anchoring.announce(store, clock)
         opening = opening_of(compiled, clock)
         recorder = Recorder(store).begin(opening)
-        return conduct(compiled, recorder, opening.started_us, clock, stop=stop, listeners=listeners)
+        return conduct(
+            compiled,
+            recorder,
+            opening.started_us,
+            clock,
+            anchoring=anchoring,
+            stop=stop,
+            listeners=listeners,
+        )
 
 
 def opening_of(compiled: Compiled, clock: Clock) -> "RunOpening":

@@ -29,6 +29,9 @@ def summary(result: "RunResult", store_option: str = "") -> Iterator[str]:
         yield from _sinks(result)
     yield from _failures(result)
     yield from _hints(result, store_option)
+    if result.receipt is not None:
+        by = "not signed" if result.receipt.key_id is None else f"signed by key {result.receipt.key_id}"
+        yield f"receipt: {near(Path(result.receipt.path))} ({by})"
 
 
 def _totals(result: "RunResult") -> str:
@@ -81,7 +84,11 @@ def place(uri: str) -> str:
 
     if not uri.startswith("file://"):
         return uri
-    path = Path(unquote(urlsplit(uri).path))
+    return near(Path(unquote(urlsplit(uri).path)))
+
+
+def near(path: Path) -> str:
+    """The path from here, for a file that is not far."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
