@@ -1,10 +1,12 @@
 """What a user can ask of frame, one function each. The command line and the Python API only translate."""
 
+from frame.operations.backup import Backup, backup
 from frame.operations.explain import explain
 from frame.operations.export import Exported, export
 from frame.operations.keys import RevokedKey, ShownKey, generate_key, revoke_key, rotate_key, show_key
 from frame.operations.plugin_catalog import doctor, plugin_info, plugins
 from frame.operations.purge import Purged, purge
+from frame.operations.replay import Replayed, replay
 from frame.operations.resume import resume
 from frame.operations.run import run
 from frame.operations.run_records import RunReport, Runs, run_info, runs
@@ -13,16 +15,19 @@ from frame.operations.validation import Picture, Validation, graph_of, schema, v
 from frame.operations.verify_export import ExportReport, verify_export
 
 __all__ = [
+    "Backup",
     "ExportReport",
     "Exported",
     "Picture",
     "Purged",
+    "Replayed",
     "RevokedKey",
     "RunReport",
     "Runs",
     "ShownKey",
     "Started",
     "Validation",
+    "backup",
     "doctor",
     "explain",
     "export",
@@ -32,6 +37,7 @@ __all__ = [
     "plugin_info",
     "plugins",
     "purge",
+    "replay",
     "resume",
     "revoke_key",
     "rotate_key",
