@@ -140,6 +140,14 @@ def block(run_id: str, n: int, rows: Rows, previous: bytes) -> Block:
     return Block(n, to_json(counts), len(hashes), root, previous, hashed)
 
 
+def counts_of(text: str) -> dict[str, int]:
+    """`counts` of a stored block. Raises ValueError if it is not what a block says there."""
+    found = orjson.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(count, int) for count in found.values()):
+        raise ValueError(f"{text[:80]!r} does not count rows by table")
+    return found
+
+
 def tree_leaf(hashed: bytes) -> bytes:
     """The leaf that a block with this hash is in the tree over the run's blocks."""
     return merkle.leaf(hashed)

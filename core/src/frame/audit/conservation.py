@@ -19,6 +19,7 @@ from frame.events import (
     BatchFailed,
     BatchFlushed,
     Buffered,
+    Carried,
     Dropped,
     Event,
     Expanded,
@@ -38,7 +39,8 @@ from frame.events import (
 
 _MOVES = (RouteMode.CONTINUE, RouteMode.ROUTE, RouteMode.LOOP, RouteMode.ERROR)
 _BEARING = (
-    *("rows_read", "row_invalid", "failed", "dropped", "expanded", "routed", "buffered", "batch_flushed"),
+    *("rows_read", "row_invalid", "carried", "failed", "dropped", "expanded", "routed", "buffered"),
+    "batch_flushed",
     *("batch_failed", "merged", "merge_failed", "merge_late", "sink_intended", "abandoned"),
 )
 _COUNTS = schema.segments.c.kind.in_(_BEARING) & (
@@ -83,7 +85,7 @@ class Ledger:
         if tokens.stop > len(self.states):
             self.states.extend(bytes(tokens.stop - len(self.states)))
         if any(self.states[tokens.start : tokens.stop]):
-            raise _Unbalanced(self._first(tokens, lambda state: state != 0), "came into being twice")
+            raise Unbalanced(self._first(tokens, lambda state: state != 0), "came into being twice")
         self.states[tokens.start : tokens.stop] = b"\x01" * len(tokens)
         self.tokens += len(tokens)
 
@@ -96,7 +98,7 @@ class Ledger:
         for token in tokens:
             if token >= known or states[token] != BORN:
                 twice = token < known and states[token] == ENDED
-                raise _Unbalanced(token, "ended twice" if twice else "ended and had never come into being")
+                raise Unbalanced(token, "ended twice" if twice else "ended and had never come into being")
             states[token] = ENDED
 
     def _first(self, tokens: range, wrong: Callable[[int], bool]) -> int:
@@ -166,13 +168,18 @@ class Ledger:
         self.end([token for token, fallback in rejected.items() if fallback is None], Path.SINK_REJECTED)
 
 
-class _Unbalanced(Exception):
+class Unbalanced(Exception):
     """A token breaks conservation: the token, and how."""
+
+    def __init__(self, token: int, how: str) -> None:
+        super().__init__(token, how)
+        self.token, self.how = token, how
 
 
 _EFFECTS: dict[type, Callable[[Ledger, Any], None]] = {
     RowsRead: Ledger.rows_read,
     RowInvalid: Ledger.invalid,
+    Carried: lambda ledger, event: ledger.begin(event.tokens),
     Failed: lambda ledger, event: ledger.failed(event.node, event.clause, event.limit, (event.token,)),
     Dropped: lambda ledger, event: ledger.end(event.tokens, Path.DROPPED),
     Expanded: Ledger.expanded,
@@ -202,9 +209,8 @@ def fold(connection: Connection, run: int) -> Ledger:
     for event in _events(connection, run):
         try:
             ledger.apply(event)
-        except _Unbalanced as error:
-            token, how = error.args
-            raise AuditError(f"run {run}", f"token {token} {how}") from None
+        except Unbalanced as error:
+            raise AuditError(f"run {run}", f"token {error.token} {error.how}") from None
     return ledger
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST, PATH_CODES
@@ -22,6 +22,7 @@ from frame.events import (
     BatchFlushed,
     Buffered,
     Called,
+    Carried,
     Chunk,
     Dropped,
     ErrorInfo,
@@ -117,6 +118,16 @@ def _row_invalid(parts: Sequence[Stored], facts: Facts) -> Event:
         sink=part.target,
         place=part.label,
     )
+
+
+def origins_of(part: Stored) -> Tokens:
+    """The tokens of another run that the tokens of a stored segment carry on."""
+    return unpack(part.children, part.first_group, part.group_width, part.groups)
+
+
+def _carried(parts: Sequence[Stored], facts: Facts) -> Event:
+    origins = join([origins_of(part) for part in parts])
+    return Carried(parts[0].node, _children(parts), origins, facts.some_digest(parts))
 
 
 def _source_ended(parts: Sequence[Stored], facts: Facts) -> Event:
@@ -242,6 +253,7 @@ def _abandoned(parts: Sequence[Stored], facts: Facts) -> Event:
 _DECODERS: dict[str, Callable[[Sequence[Stored], Facts], Event]] = {
     "rows_read": _rows_read,
     "row_invalid": _row_invalid,
+    "carried": _carried,
     "source_ended": _source_ended,
     "visits_begun": _visits_begun,
     "visited": _visited,
@@ -281,6 +293,20 @@ def path_runs(text: str) -> Iterator[tuple[str, int]]:
         yield code, int(digits)
 
 
+def segment_events(rows: Iterable[Stored], facts: Facts) -> Iterator[tuple[int, Event]]:
+    """Position and event of the segments of one chunk, which are sorted by position and part."""
+    for position, group in groupby(rows, key=lambda row: int(row.position)):
+        parts = list(group)
+        yield position, _DECODERS[parts[0].kind](parts, facts)
+
+
+def confirmed(row: Stored, refused: Iterable[Stored]) -> SinkConfirmed:
+    """The event of a row of `confirmations`, with the rows of `rejections` that belong to it."""
+    rejected = tuple((one.token, one.reason, one.fallback) for one in refused)
+    position = None if row.sink_position is None else from_json(row.sink_position)
+    return SinkConfirmed(row.node, row.intent, position, row.started_us, row.duration_us, rejected)
+
+
 def _of_chunk(connection: Connection, table: Any, run: int, chunk: int) -> Iterable[Stored]:
     return connection.execute(select(table).where(table.c.run == run, table.c.chunk == chunk))
 
@@ -308,26 +334,40 @@ def _facts(connection: Connection, run: int, chunk: int, hashed: Sequence[int] |
 
 def _confirmations(connection: Connection, run: int, chunk: int) -> Iterator[tuple[int, Event]]:
     for row in _of_chunk(connection, schema.confirmations, run, chunk):
-        rejected: tuple[tuple[int, str, int | None], ...] = ()
+        found: Iterable[Stored] = ()
         if row.rejected:
             refused = schema.rejections
             of_write = refused.c.run == run, refused.c.node == row.node, refused.c.intent == row.intent
-            said = connection.execute(select(refused).where(*of_write).order_by(refused.c.number))
-            rejected = tuple((one.token, one.reason, one.fallback) for one in said)
-        position = None if row.sink_position is None else from_json(row.sink_position)
-        times = row.started_us, row.duration_us
-        yield row.position, SinkConfirmed(row.node, row.intent, position, *times, rejected)
+            found = connection.execute(select(refused).where(*of_write).order_by(refused.c.number))
+        yield row.position, confirmed(row, found)
+
+
+def _artifact(row: Stored) -> Event:
+    return ArtifactMade(row.node, row.uri, row.size_bytes, row.sha256, row.rows)
+
+
+def _called(row: Stored) -> Event:
+    who = row.node, row.visit, row.token, row.attempt, row.kind, row.number
+    what = row.request_sha256, row.answer_sha256, row.status, row.started_us, row.duration_us
+    return Called(*who, *what)
+
+
+def _noted(row: Stored) -> Event:
+    return Noted(row.kind, row.at_us, row.node, from_json(row.detail))
+
+
+SINGLE: dict[Table, Callable[[Stored], Event]] = {
+    schema.artifacts: _artifact,
+    schema.calls: _called,
+    schema.notes: _noted,
+}
+"""Tables of which every row is an event."""
 
 
 def _single_events(connection: Connection, run: int, chunk: int) -> Iterator[tuple[int, Event]]:
-    for row in _of_chunk(connection, schema.artifacts, run, chunk):
-        yield row.position, ArtifactMade(row.node, row.uri, row.size_bytes, row.sha256, row.rows)
-    for row in _of_chunk(connection, schema.calls, run, chunk):
-        who = row.node, row.visit, row.token, row.attempt, row.kind, row.number
-        what = row.request_sha256, row.answer_sha256, row.status, row.started_us, row.duration_us
-        yield row.position, Called(*who, *what)
-    for row in _of_chunk(connection, schema.notes, run, chunk):
-        yield row.position, Noted(row.kind, row.at_us, row.node, from_json(row.detail))
+    for table, event_of in SINGLE.items():
+        for row in _of_chunk(connection, table, run, chunk):
+            yield row.position, event_of(row)
 
 
 def read_chunk_events(
@@ -348,9 +388,7 @@ def read_chunk_events(
     events = list(_confirmations(connection, run, chunk))
     if only is None:
         events += _single_events(connection, run, chunk)
-    for position, group in groupby(rows, key=lambda row: int(row.position)):
-        parts = list(group)
-        events.append((position, _DECODERS[parts[0].kind](parts, facts)))
+    events += segment_events(rows, facts)
     return sorted(events, key=lambda item: item[0])
 
 
