@@ -1,4 +1,4 @@
-"""What a replay finds: every kind of node that comes to something else is named, once, and nobody outside is reached."""
+"""What a replay finds: whatever comes to something else is named, once, and nobody outside is reached."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -144,7 +144,7 @@ def texts(findings: Findings) -> list[tuple[int | None, str, str]]:
 
 
 def _cut(text: str) -> str:
-    return text.split(" with hash")[0]
+    return text.split(" with hash", maxsplit=1)[0]
 
 
 def test_the_same_plugins_come_to_the_same():
@@ -312,5 +312,5 @@ def test_what_is_needed_and_gone_is_refused_by_name(kind: PayloadKind):
 
     run.recorder.chunks[:] = map(without, run.recorder.chunks)
 
-    with pytest.raises(Refused, match="what token 0 was at node .* is needed and no longer on record"):
+    with pytest.raises(Refused, match=r"what token 0 was at node .* is needed and no longer on record"):
         replayed(run)

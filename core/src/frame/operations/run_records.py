@@ -6,6 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from frame.clock import Clock, SystemClock, as_datetime
+from frame.operations.grades import Graded, grade
 from frame.operations.stores import store_url
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class RunReport:
     troubles: tuple["Trouble", ...]
     dead_letters: "DeadLetters"
     notes: tuple["RunEvent", ...]
+    grade: Graded
 
     def name_of(self, node: int | None) -> str:
         """The name of a node, by its number."""
@@ -60,6 +62,8 @@ class RunReport:
             "schema_version": 1,
             "store": self.store,
             **summary_as_json(details.summary),
+            "grade": self.grade.grade.value,
+            "grade_because": self.grade.because,
             "counters": dict(self.counters),
             "frame_version": details.frame_version,
             "python_version": details.python_version,
@@ -150,15 +154,17 @@ def run_info(
     Raises UsageError if there is no such run, or more than one.
     """
     from frame.audit import contents, database, queries
+    from frame.audit.purge import purge_of
 
     now_us = (clock or SystemClock()).time_us()
     with database.open(store_url(audit, pipeline), create=False) as store, store.reading() as connection:
         number = queries.find_run(connection, run)
         nodes = tuple(queries.nodes_of(connection, number))
         counted = contents.node_contents(connection, number)
+        details = queries.describe_run(connection, number, now_us)
         return RunReport(
             store=store.where,
-            details=queries.describe_run(connection, number, now_us),
+            details=details,
             counters=queries.counters_of(connection, number),
             nodes=nodes,
             counts={node.node: counted.get(node.node, contents.NodeContents()) for node in nodes},
@@ -166,4 +172,5 @@ def run_info(
             troubles=tuple(contents.troubles_of(connection, number)),
             dead_letters=contents.dead_letters_of(connection, number, MOST_DEAD_LETTERS),
             notes=tuple(queries.run_events(connection, number)),
+            grade=grade(nodes, details.settings, purge_of(connection, number)),
         )

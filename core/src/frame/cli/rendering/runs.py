@@ -58,6 +58,7 @@ def _lines(found: "RunReport") -> Iterator[str]:
             ("started", f"{moment(run.started_us)}{took}"),
             ("by", f"{software}, process {found.details.pid} on {found.details.host}"),
             ("record", found.store),
+            ("grade", str(found.grade)),
             ("tokens", _counters(found)),
         ]
     )

@@ -47,6 +47,7 @@ from frame.events import (
     Noted,
     Payloads,
     Routed,
+    Carried,
     RowInvalid,
     RowsRead,
     SinkConfirmed,
@@ -122,6 +123,10 @@ class Replay:
         on.kept, on.chunk = Kept(chunk), chunk.number
         if not self._started:
             self._start()
+        for event in chunk.events:
+            if isinstance(event, Noted) and event.kind == "names_normalized":
+                # What is noted stands at the end of its chunk, and holds for the whole of it.
+                self._assembly.source.know(None, event.detail["names"])
         for events in _works(chunk.events, on.graph):
             self._do(events)
             for event in events:
@@ -154,7 +159,7 @@ class Replay:
     def _do(self, events: Sequence[Event]) -> None:
         event = events[0]
         match event:
-            case RowsRead():
+            case RowsRead() | Carried():
                 self._on.take_kept(SOURCE_ROWS, event.tokens, event.digests, event.tokens)
                 self._on.findings.at(0).taken += len(event.tokens)
             case RowInvalid():
@@ -167,8 +172,6 @@ class Replay:
                 self._sinks.intended(event)
             case SinkConfirmed():
                 self._sinks.confirmed(event)
-            case Noted(kind="names_normalized"):
-                self._assembly.source.know(None, event.detail["names"])
             case _:
                 self._do_work(event, events)
 
