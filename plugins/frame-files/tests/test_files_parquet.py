@@ -9,6 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from frame.canonical import canonical, restore
 from frame.errors import ConfigError, Refused, SourceError
 from frame.plugin import InvalidRow
 from frame_files.parquet_sink import ParquetSink
@@ -119,6 +120,20 @@ def test_a_resumed_sink_takes_back_what_was_not_confirmed(drive, tmp_path):
     resumed.finish(drive.context())
 
     assert drive.read("parquet", tmp_path / "out") == [{"a": 1, "b": None}, {"a": 2, "b": 2.5}]
+
+
+@pytest.mark.parametrize("names", ["abc", "cba"])
+def test_a_resumed_sink_keeps_the_order_of_its_columns(drive, tmp_path, names):
+    sink = drive.opened("parquet", tmp_path / "out")
+    drive.put(sink, [dict.fromkeys(names, 1)])
+    position = restore(canonical(sink.position()))
+    sink.close()
+
+    resumed = drive.opened("parquet", tmp_path / "out", position)
+    drive.put(resumed, [dict.fromkeys(names, 2)])
+    resumed.finish(drive.context())
+
+    assert pq.read_schema(tmp_path / "out").names == list(names)
 
 
 @pytest.mark.parametrize("mode", ["fail", "overwrite", "append"])

@@ -109,7 +109,11 @@ class ParquetSink(Sink):
         target, spool = self._made()
         self._published = None
         if position is not None:
-            self._rows, self._base, self._kinds = position["rows"], position["base"], dict(position["kinds"])
+            self._rows, self._base, self._kinds = (
+                position["rows"],
+                position["base"],
+                dict(position["columns"]),
+            )
             if self._is_published(target, spool):
                 self._published = position
             else:
@@ -185,7 +189,9 @@ class ParquetSink(Sink):
             "rows": self._rows,
             "sha256": spool.sha256.hex(),
             "base": self._base,
-            "kinds": self._kinds,
+            "columns": [
+                [name, kind] for name, kind in self._kinds.items()
+            ],  # the record sorts the keys of objects
         }
 
     def finish(self, context: Context) -> Artifact:

@@ -156,18 +156,21 @@ class PartFile:
         self.close()
 
     def remove(self) -> None:
-        """Remove the `.part` file."""
+        """Remove the `.part` file, durably: nobody looks for it once the run has said that it is done."""
         self.close()
+        self._unlink()
+
+    def _unlink(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             Path(self.path).unlink()
+            sync_folder(_folder_of(self.path))
 
     def close(self) -> None:
         """Let go of the file, which stays as it is, unless it is new and nothing was written to it."""
         if self._descriptor is None:
             return
         if self._is_new and self.size == 0:
-            with contextlib.suppress(FileNotFoundError):
-                Path(self.path).unlink()
+            self._unlink()
         os.close(self._descriptor)
         self._descriptor = None
 
