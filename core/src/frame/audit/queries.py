@@ -20,6 +20,7 @@ from frame.audit.runs import (
     list_runs,
     nodes_of,
     run_events,
+    run_ids,
 )
 from frame.audit.sinks import ArtifactRecord, Write, artifacts_of, token_at, tokens_written, writes_of
 from frame.audit.stories import Story, read_story, token_of_row
@@ -62,6 +63,7 @@ __all__ = [
     "read_events",
     "read_story",
     "run_events",
+    "run_ids",
     "token_at",
     "token_of_row",
     "tokens_written",

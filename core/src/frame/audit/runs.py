@@ -1,6 +1,6 @@
 """The runs of a store: found by what people type, listed, described."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from socket import gethostname
 from typing import Any
@@ -124,6 +124,12 @@ def find_run(connection: Connection, asked: str) -> int:
         near = ", ".join(row.run_id for row in rows[:5])
         raise UsageError(f"{len(rows)} runs begin with {asked!r}: {near}; type more of it")
     return int(rows[0].run)
+
+
+def run_ids(connection: Connection, runs: Sequence[int]) -> set[str]:
+    """The run ids of these runs."""
+    headers = schema.run_headers
+    return set(connection.scalars(select(headers.c.run_id).where(headers.c.run.in_(runs))))
 
 
 def list_runs(connection: Connection, now_us: int) -> Iterator[RunSummary]:

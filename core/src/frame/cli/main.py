@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "explain": "frame.cli.commands.explain",
     "replay": "frame.cli.commands.replay",
     "runs": "frame.cli.commands.runs",
+    "verify": "frame.cli.commands.verify",
     "export": "frame.cli.commands.export",
     "purge": "frame.cli.commands.purge",
     "audit": "frame.cli.commands.audit",

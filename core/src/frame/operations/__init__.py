@@ -12,6 +12,7 @@ from frame.operations.run import run
 from frame.operations.run_records import RunReport, Runs, run_info, runs
 from frame.operations.starting import Started, init
 from frame.operations.validation import Picture, Validation, graph_of, schema, validate
+from frame.operations.verify import verify
 from frame.operations.verify_export import ExportReport, verify_export
 
 __all__ = [
@@ -47,5 +48,6 @@ __all__ = [
     "schema",
     "show_key",
     "validate",
+    "verify",
     "verify_export",
 ]

@@ -1,0 +1,84 @@
+"""`frame verify`."""
+
+from pathlib import Path
+
+import click
+
+from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
+
+_PATH = click.Path(path_type=Path, exists=True)
+
+
+@click.command("verify", cls=FrameCommand)
+@click.argument("run", required=False)
+@click.option("--all", "all_runs", is_flag=True, help="Every run in the store.")
+@click.option(
+    "--anchor",
+    "anchors",
+    type=_PATH,
+    multiple=True,
+    metavar="PATH",
+    help="A receipt that was kept outside the store, or a folder of them.",
+)
+@click.option(
+    "--key",
+    "keys",
+    type=_PATH,
+    multiple=True,
+    metavar="PATH",
+    help="A public key: receipts, or the export, must be signed by it.",
+)
+@click.option(
+    "--artifacts/--no-artifacts",
+    default=True,
+    show_default=True,
+    help="Compare published files with the record.",
+)
+@click.option(
+    "--export", "export", type=_PATH, metavar="PATH", help="Verify this export; no store is needed."
+)
+@AUDIT
+@BESIDE
+@JSON
+def command(  # noqa: PLR0913 - one parameter for each option
+    *,
+    run: str | None,
+    all_runs: bool,
+    anchors: tuple[Path, ...],
+    keys: tuple[Path, ...],
+    artifacts: bool,
+    export: Path | None,
+    audit: str | None,
+    beside: Path | None,
+    as_json: bool,
+) -> int:
+    """Check that nobody has touched the record of RUN, or the files that it published.
+
+    RUN is a run id, the beginning of one, or latest (the default). Exits with 7 if anything is not as it was written,
+    and names the first wrong record. Without --anchor it cannot be seen whether the newest records were cut off.
+    """
+    from frame.cli.exit_codes import ExitCode
+    from frame.cli.output import print_data, print_json
+    from frame.cli.rendering.verification import export_text, text
+    from frame.operations import verify, verify_export
+    from frame.operations.stores import store_url
+
+    if export is not None:
+        if run or all_runs or len(anchors) > 1 or len(keys) > 1:
+            raise click.UsageError("--export goes with one --key and one --anchor, and with no RUN.")
+        key, receipt = next(iter(keys), None), next(iter(anchors), None)
+        found = verify_export(export, key, receipt)
+        print_json(found.as_json()) if as_json else print_data(export_text(found))
+        return ExitCode.DONE if found.ok else ExitCode.TAMPERED
+    if run and all_runs:
+        raise click.UsageError("Say RUN or --all, not both.")
+    report = verify(
+        run or "latest",
+        all_runs=all_runs,
+        audit=store_url(audit, beside),
+        anchors=anchors,
+        keys=keys,
+        artifacts=artifacts,
+    )
+    print_json(report.as_json()) if as_json else print_data(text(report))
+    return ExitCode.DONE if report.ok else ExitCode.TAMPERED

@@ -1,0 +1,60 @@
+"""What a verification found, as text."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from frame.cli.output import visible
+
+if TYPE_CHECKING:
+    from frame.audit.verify import Finding, Report, RunReport
+    from frame.operations import ExportReport
+
+
+def text(report: "Report") -> str:
+    """The report, for reading: what is wrong first."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: "Report") -> Iterator[str]:
+    if report.findings:
+        yield f"the store {visible(report.where)} is not as it was written"
+        for finding in report.findings:
+            yield from _finding(finding)
+    for run in report.runs:
+        yield from _run(run)
+    for note in report.notes:
+        yield f"note: {visible(note)}"
+    found = len(report.all_findings) + sum(run.more_findings for run in report.runs)
+    yield f"{found:,} findings" if found else "nothing was found"
+
+
+def _run(run: "RunReport") -> Iterator[str]:
+    size = f"{run.blocks:,} commits, {run.rows:,} rows, {run.tokens:,} tokens"
+    if run.findings:
+        yield f"run {run.run_id} ({run.status or 'unknown'}): not as it was written"
+        for finding in run.findings:
+            yield from _finding(finding)
+        if run.more_findings:
+            yield f"  and {run.more_findings:,} more"
+    else:
+        anchored = "" if run.anchored_blocks is None else f", anchored up to commit {run.anchored_blocks:,}"
+        yield f"run {run.run_id} ({run.status.replace('_', ' ')}): intact, {size}{anchored}"
+    for note in run.notes:
+        yield f"  note: {visible(note)}"
+
+
+def _finding(finding: "Finding") -> Iterator[str]:
+    yield f"  {visible(finding.place or 'database')}"
+    means = f"; {finding.means}" if finding.means else ""
+    yield f"    {visible(finding.what + means)} [{finding.check}]"
+
+
+def export_text(found: "ExportReport") -> str:
+    """What a verification of an export found, for reading."""
+    head = f"export of run {found.run_id}: " + ("intact" if found.ok else f"wrong: {found.wrong}")
+    lines = [
+        head,
+        *([f"  at {found.place}"] if found.place else []),
+        *(f"  note: {note}" for note in found.notes),
+    ]
+    return "\n".join(map(visible, lines))

@@ -1,0 +1,102 @@
+"""Verifying a record: has anybody touched it?"""
+
+from collections.abc import Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from frame.errors import AuditError
+
+if TYPE_CHECKING:
+    from frame.audit.database import Database
+    from frame.audit.key_ring import KeyRing
+    from frame.audit.receipts import Receipt
+    from frame.audit.verify import Anchor, Finding, Report
+
+DEFAULT_AUDIT = "sqlite:///.frame/audit.db"
+AnyPath = str | PathLike[str]
+
+
+def verify(
+    run: str = "latest",
+    *,
+    all_runs: bool = False,
+    audit: str = DEFAULT_AUDIT,
+    anchors: Sequence[AnyPath] = (),
+    keys: Sequence[AnyPath] = (),
+    artifacts: bool = True,
+) -> "Report":
+    """What is wrong with the record of `run`, or of all runs, and with the store that holds it; nothing, if `ok`.
+
+    `anchors`: receipts, or folders of them, that were kept outside the store; without one nobody can tell whether
+    the end of a run was cut off. `keys`: files of public keys; then each receipt must be signed by one of them.
+    `artifacts`: compare what sinks have published with the files as they are now.
+
+    Nothing is written. Raises UsageError if there is no such run, store, receipt or key.
+    """
+    from frame.audit import database
+    from frame.audit.verify import Finding, Report, verify_store
+
+    kept, doubts = _anchors(anchors, keys)
+    try:
+        with database.open(audit, create=False) as store:
+            runs = None if all_runs else [_number(store, run)]
+            report = verify_store(store, runs, anchors=_of_runs(store, runs, kept), artifacts=artifacts)
+    except AuditError as error:
+        report = Report(error.where, [Finding("database", error.why, "the store cannot be read")])
+    report.extend(doubts)
+    if anchors and not keys:
+        report.notes.append("whose receipts these are was not checked: name the public key with --key")
+    return report
+
+
+def _number(store: "Database", run: str) -> int:
+    from frame.audit.queries import find_run
+
+    with store.reading() as connection:
+        return find_run(connection, run)
+
+
+def _of_runs(store: "Database", runs: Sequence[int] | None, kept: "Sequence[Anchor]") -> "list[Anchor]":
+    """Of many receipts, those of the runs that are asked about; a single one is held against the store anyway."""
+    if runs is None or len(kept) == 1:
+        return list(kept)
+    from frame.audit.queries import run_ids
+
+    with store.reading() as connection:
+        asked = run_ids(connection, runs)
+    return [anchor for anchor in kept if anchor.run_id in asked]
+
+
+def _anchors(paths: Sequence[AnyPath], keys: Sequence[AnyPath]) -> "tuple[list[Anchor], list[Finding]]":
+    """What the receipts say, and findings about those that nobody trusted has signed."""
+    from frame.audit.verify import Anchor, Finding
+
+    anchors, doubts = [], []
+    ring = _ring(keys)
+    for receipt in _receipts(paths):
+        said = receipt.said
+        if ring is not None and ring.signer(receipt.note) is None:
+            what = f"{receipt.where} is not signed by a key that was named"
+            doubts.append(Finding("anchor", what, "it may be forged; it was not used", run_id=said.run_id))
+            continue
+        log = None if said.log is None else (said.log.size, said.log.hash)
+        anchors.append(Anchor(said.run_id, said.blocks, said.tree_root, receipt.where, said.head, log))
+    return anchors, doubts
+
+
+def _ring(keys: Sequence[AnyPath]) -> "KeyRing | None":
+    if not keys:
+        return None
+    from frame.audit.key_ring import read_ring
+
+    return read_ring(map(Path, keys))
+
+
+def _receipts(paths: Sequence[AnyPath]) -> "Iterator[Receipt]":
+    if not paths:
+        return
+    from frame.audit.receipts import read_all
+
+    for path in paths:
+        yield from read_all(Path(path))
