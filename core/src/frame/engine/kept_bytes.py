@@ -26,6 +26,7 @@ class Kept:
         self._items: dict[Place, dict[int, bytes]] = defaultdict(dict)
         self._shapes: dict[Place, dict[int, bytes]] = defaultdict(dict)
         self._blocks: dict[Place, list[Sequence[int]]] = defaultdict(list)
+        self._by_digest: dict[bytes, bytes] | None = None
         self.answers = Answers([chunk])
         for block in chunk.payloads:
             if block.kind is PayloadKind.CALLS:
@@ -64,10 +65,12 @@ class Kept:
         """Everything that was kept of one kind at one place, by token."""
         return self._items.get(place, {})
 
-    def with_digest(self, token: int, wanted: bytes) -> bytes | None:
-        """The row of a token that has this digest, wherever it was kept; None if it was not."""
-        found = (items[token] for items in self._items.values() if token in items)
-        return next((item for item in found if digest(item) == wanted), None)
+    def with_digest(self, wanted: bytes) -> bytes | None:
+        """The row that has this digest, whoever carried it; None if it was not kept with this chunk."""
+        if self._by_digest is None:
+            kept = (item for items in self._items.values() for item in items.values())
+            self._by_digest = {digest(item): item for item in kept}
+        return self._by_digest.get(wanted)
 
     def damaged(self, token: int) -> AuditError:
         """The error of bytes that are not what their digest says."""

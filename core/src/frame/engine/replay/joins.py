@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from frame.canonical import canonical, digest
+from frame.canonical import canonical_row, digest
 from frame.engine.executors.coalesce import unite
 from frame.engine.replay.ground import Ground
 from frame.engine.replay.outcomes import failure, pieces
@@ -39,7 +39,7 @@ class Joins:
                 continue
             made = now if isinstance(now, str) else f"a row with hash {digest(now[1]).hex()}"
             form = None if isinstance(now, str) else now[1]
-            both = on.kept.with_digest(child, then), form
+            both = on.kept.with_digest(then), form
             recorded_text = f"a row with hash {then.hex()}"
             on.differs(event.node, recorded_text, made, token=child, rows=lambda both=both: both)  # type: ignore[misc]
             on.lose((child,))
@@ -71,6 +71,6 @@ class Joins:
         assert isinstance(node, CoalesceNode)
         try:
             row = freeze(unite(node, branches))
-            return row, canonical(row)
+            return row, canonical_row(row)
         except FrameError as error:
             return failure(ErrorInfo(type(error).__name__, str(error)))

@@ -15,7 +15,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from frame.canonical import canonical, digest
+from frame.canonical import canonical_row, digest
 from frame.engine.assembly import Assembly
 from frame.engine.context import RunFacts
 from frame.engine.executors.aggregation import AggregationExecutor
@@ -37,6 +37,7 @@ from frame.events import (
     BatchFailed,
     BatchFlushed,
     Buffered,
+    Carried,
     Chunk,
     Dropped,
     Event,
@@ -47,7 +48,6 @@ from frame.events import (
     Noted,
     Payloads,
     Routed,
-    Carried,
     RowInvalid,
     RowsRead,
     SinkConfirmed,
@@ -195,7 +195,7 @@ class Replay:
         on.findings.at(0).taken += 1
         if event.sink is not None:
             row = invalid_row(event, kept, on.kept.shape(SOURCE_ROWS, event.token))
-            on.put((event.token,), (row,), (canonical(row),))
+            on.put((event.token,), (row,), (canonical_row(row),))
             on.inflight.errors[event.token] = 0, event.error
 
 

@@ -153,9 +153,9 @@ class Visits:
         kept = self._on.kept
 
         def both() -> tuple[bytes | None, bytes | None]:
-            if then.kind != "row" or now is None or now.kind != "row":
+            if not isinstance(then.what, bytes) or then.kind != "row" or now is None or now.kind != "row":
                 return None, None
-            return kept.with_digest(token, bytes(then.what)), form  # type: ignore[arg-type]
+            return kept.with_digest(then.what), form
 
         self._on.differs(node, then, now or "nothing", token=token, rows=both)
 
