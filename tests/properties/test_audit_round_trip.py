@@ -73,6 +73,14 @@ def rows_read(draw: st.DrawFn) -> ev.RowsRead:
 
 
 @st.composite
+def carried(draw: st.DrawFn) -> ev.Carried:
+    some = draw(tokens)
+    first = draw(numbers)
+    new = range(first, first + len(some)) if some else range(0)
+    return ev.Carried(draw(nodes), new, some, digests(len(some)))
+
+
+@st.composite
 def visited(draw: st.DrawFn) -> ev.Visited:
     some = draw(tokens)
     kept = draw(st.sampled_from([None, digests(len(some))]))
@@ -161,6 +169,7 @@ def intended(draw: st.DrawFn) -> ev.SinkIntended:
 
 any_event = st.one_of(
     rows_read(),
+    carried(),
     st.builds(ev.RowInvalid, numbers, numbers, sha, errors, st.none() | nodes, texts),
     st.builds(ev.SourceEnded, numbers),
     st.builds(ev.VisitsBegun, nodes, small, tokens, times),

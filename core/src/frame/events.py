@@ -152,6 +152,16 @@ class RowInvalid:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """`tokens` carry on `origins`, tokens (as many) of the run that this one was made for, and wait at `node`."""
+
+    node: int
+    tokens: range
+    origins: Tokens
+    digests: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class SourceEnded:
     """The source has no more rows."""
 
@@ -466,6 +476,7 @@ class Noted:
 Event = (
     RowsRead
     | RowInvalid
+    | Carried
     | SourceEnded
     | VisitsBegun
     | Visited
@@ -498,7 +509,7 @@ class PayloadKind(StrEnum):
     """What the bytes of a payload block are."""
 
     ROWS = "rows"
-    """Canonical source rows (or the raw bytes of invalid ones), one a token."""
+    """Canonical source rows (or the raw bytes of invalid ones), and rows carried on from another run, one a token."""
     OUTPUTS = "outputs"
     """Canonical rows that a visit made and that cannot be computed again, one a token."""
     OUTBOX = "outbox"

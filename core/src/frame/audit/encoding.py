@@ -20,6 +20,7 @@ from frame.events import (
     BatchFlushed,
     Buffered,
     Called,
+    Carried,
     Chunk,
     Dropped,
     ErrorInfo,
@@ -111,7 +112,7 @@ class Segment(NamedTuple):
 
 def _came_into_being(event: Event) -> range:
     match event:
-        case RowsRead(tokens=tokens):
+        case RowsRead(tokens=tokens) | Carried(tokens=tokens):
             return tokens
         case Expanded(children=tokens) | Routed(children=tokens) | Merged(children=tokens):
             return tokens
@@ -212,6 +213,15 @@ def _row_invalid(to: Encoder, at: int, event: RowInvalid) -> None:
     to.segment(at, "row_invalid", (event.token,), **where)
     to.digests(at, 0, event.digest)
     to.error(at, event.error)
+
+
+def _carried(to: Encoder, at: int, event: Carried) -> None:
+    for part, piece in _parts(len(event.tokens)):
+        tokens, origins = event.tokens[piece], pack(event.origins[piece])
+        born: Columns = {"first_child": tokens.start, "children": len(tokens)}
+        whose = {"first_group": origins.first, "group_width": origins.width, "groups": origins.text}
+        to.segment(at, "carried", tokens, part, node=event.node, **born, **whose)
+        to.digests(at, part, event.digests[_bytes_of(piece)])
 
 
 def _source_ended(to: Encoder, at: int, event: SourceEnded) -> None:
@@ -422,6 +432,7 @@ def _noted(to: Encoder, at: int, event: Noted) -> None:
 _ENCODERS: dict[type, Callable[[Encoder, int, Any], None]] = {
     RowsRead: _rows_read,
     RowInvalid: _row_invalid,
+    Carried: _carried,
     SourceEnded: _source_ended,
     VisitsBegun: _visits_begun,
     Visited: _visited,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, select
 
 from frame.audit import schema
-from frame.audit.decoding import tokens_of
+from frame.audit.decoding import origins_of, tokens_of
 from frame.audit.packing import unpack
 from frame.audit.stories import Birth
 from frame.errors import UsageError
@@ -21,6 +21,7 @@ KINDS = {
     "expanded": "expansion",
     "merged": "merge",
     "batch_flushed": "batch",
+    "carried": "carried",
 }
 KEPT_CHUNKS = 64
 """Chunks whose births stay in memory. The members of a batch stand in order, so the walk is local."""
@@ -45,10 +46,13 @@ class _Brood:
 
 
 class Root(NamedTuple):
-    """What a token goes back to: a source row, or the batch that it or an ancestor came out of."""
+    """What a token goes back to: a source row, the batch that it came out of, or the token of another run that is
+    carried on; it, or an ancestor.
+    """
 
     row: int | None
     batch: int | None
+    carried: int | None = None
 
 
 class Births:
@@ -113,6 +117,8 @@ class Births:
                     return Root(segment.first_row + place, None)
                 case "batch":
                     return Root(None, segment.batch)
+                case "carried":
+                    return Root(None, None, origins_of(segment)[place])
                 case "fork":
                     token = self._tokens(brood)[place // brood.fan]
                 case "merge":

@@ -31,7 +31,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """How a token came into being: `kind` is source, fork, expansion, merge or batch.
+    """How a token came into being: `kind` is source, fork, expansion, merge, batch, or carried (from another run).
 
     `place` is its place among the children of `segment` (or among the segment's tokens, for a source row).
     """
@@ -62,6 +62,7 @@ _BIRTHS = {
     "expanded": "expansion",
     "merged": "merge",
     "batch_flushed": "batch",
+    "carried": "carried",
 }
 
 

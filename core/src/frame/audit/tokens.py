@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 from frame.audit import schema
 from frame.audit.batches import BatchRecord, members_of, passthrough_digest, read_batch
 from frame.audit.conservation import discards
-from frame.audit.decoding import PATHS, Stored, error_of, tokens_of
+from frame.audit.decoding import PATHS, Stored, error_of, origins_of, tokens_of
 from frame.audit.packing import unpack
 from frame.audit.stories import Birth, Step, Story, digest_in, read_story
 from frame.errors import FrameBug
@@ -67,13 +67,17 @@ class TokenOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Parents:
-    """Where a token came from. `kind`: source (then there are none), fork, expansion, merge or batch."""
+    """Where a token came from. `kind`: source or carried (then there are none), fork, expansion, merge or batch.
+
+    `origin`: the token of another run that a carried one carries on.
+    """
 
     kind: str
     tokens: tuple[int, ...]
     node: int | None = None
     group: int | None = None
     row: int | None = None
+    origin: int | None = None
 
 
 def _error(connection: Connection, step: Step) -> ErrorInfo | None:
@@ -91,6 +95,8 @@ def parents_of(connection: Connection, run: int, birth: Birth) -> Parents:
     segment = birth.segment
     if birth.kind == "source":
         return Parents("source", (), row=birth.row)
+    if birth.kind == "carried":
+        return Parents("carried", (), segment.node, origin=origins_of(segment)[birth.place])
     if birth.kind == "fork":
         parent = tokens_of(segment)[birth.place // segment.fan]
         return Parents("fork", (parent,), segment.node, group=parent)

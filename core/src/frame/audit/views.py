@@ -86,7 +86,14 @@ WHERE s.kind = 'row_invalid'
 """
 
 _ORIGIN = _one_of(
-    "s.kind", {"routed": "fork", "expanded": "expansion", "merged": "merge", "batch_flushed": "batch"}
+    "s.kind",
+    {
+        "routed": "fork",
+        "expanded": "expansion",
+        "merged": "merge",
+        "batch_flushed": "batch",
+        "carried": "carried",
+    },
 )
 
 _TOKENS = " UNION ALL ".join(
@@ -104,6 +111,16 @@ _TOKENS = " UNION ALL ".join(
         )
         + " AND s.first_child IS NOT NULL",
     ]
+)
+
+_CARRIED_TOKENS = (
+    _unpacked(
+        f"""s.run, s.first_child + k.n AS token, h.origin_run_id, {_GROUP} AS origin_token, s.node, s.chunk,
+        s.position, {_DIGEST} AS digest""",
+        "s.children",
+        "JOIN run_headers h ON h.run = s.run",
+    )
+    + " AND s.kind = 'carried'"
 )
 
 _BATCH_MEMBERS = (
@@ -377,6 +394,7 @@ VIEWS: dict[str, str] = {
     "rows": _ROWS,
     "validation_errors": _VALIDATION_ERRORS,
     "tokens": _TOKENS,
+    "carried_tokens": _CARRIED_TOKENS,
     "batch_members": _BATCH_MEMBERS,
     "batch_outputs": _BATCH_OUTPUTS,
     "batches": _BATCHES,

@@ -16,6 +16,7 @@ from frame.events import (
     BatchFailed,
     BatchFlushed,
     Buffered,
+    Carried,
     ErrorInfo,
     Event,
     Expanded,
@@ -103,7 +104,7 @@ class _Search:
 
     # --- One function an event ------------------------------------------------------------------
 
-    def _rows_read(self, event: RowsRead, step: Step) -> None:
+    def _rows_read(self, event: RowsRead | Carried, step: Step) -> None:
         self._settle(event.tokens, step)
 
     def _row_invalid(self, event: RowInvalid, step: Step) -> None:
@@ -219,6 +220,7 @@ class _Search:
 
     _LOOKS: Mapping[type, Callable[["_Search", Any, Step], None]] = {
         RowsRead: _rows_read,
+        Carried: _rows_read,
         RowInvalid: _row_invalid,
         Visited: _visited,
         Failed: _failed,

@@ -1,7 +1,7 @@
 """From a graph to what runs it: a plugin at each node, an executor around it, and their life from start to close."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frame.canonical import canonical
 from frame.engine.calls import Call
@@ -31,23 +31,34 @@ from frame.graph.model import (
 from frame.graph.schemas import schemas
 from frame.plugin.schema import Schema
 
+if TYPE_CHECKING:
+    from frame.engine.carrying import CarriedSource, Carrying
+
 
 class Assembly:
-    """All plugins and executors of one run. `executors`: by node number, of the nodes between source and sinks."""
+    """All plugins and executors of one run. `executors`: by node number, of the nodes between source and sinks.
+
+    `carrying`: what the run carries on of another one, in place of its source.
+    """
 
     def __init__(
-        self, graph: Graph, around: Surroundings, inflight: InFlight, payloads: list[Payloads]
+        self,
+        graph: Graph,
+        around: Surroundings,
+        inflight: InFlight,
+        payloads: list[Payloads],
+        carrying: "Carrying | None" = None,
     ) -> None:
         self._graph, self._around = graph, around
         self._shared = around, inflight, payloads
         self._incoming = schemas(graph)
         self._plugins: list[PluginNode] = []
-        self._reading: list[SourceExecutor] = []
+        self._reading: list[SourceExecutor | CarriedSource] = []
         self.executors: dict[int, Executor] = {}
         self.sinks: dict[int, SinkExecutor] = {}
         self._published: frozenset[int] = frozenset()
         try:
-            self.source = self._source(graph.source)
+            self.source = self._incoming_rows(carrying)
             self._reading.append(self.source)
             for node in graph.nodes:
                 self._add(node)
@@ -69,6 +80,11 @@ class Assembly:
                 self.sinks[node.number] = self._sink(node)
 
     # --- Building -------------------------------------------------------------------------------
+
+    def _incoming_rows(self, carrying: "Carrying | None") -> "SourceExecutor | CarriedSource":
+        if carrying is not None:
+            return carrying.source(self._graph, self, *self._shared)
+        return self._source(self._graph.source)
 
     def _source(self, node: SourceNode) -> SourceExecutor:
         plugin = self._plugin(node, CallPolicy())
@@ -130,7 +146,9 @@ class Assembly:
 
     def finish(self) -> Iterator[ArtifactMade]:
         """Everything is written: let every plugin finish, the sinks last, and say of each at once what it has made."""
-        self._note_evidence(self._plugins[0])
+        source = self.node(self._graph.source.number)
+        if source is not None:
+            self._note_evidence(source)
         for plugin in self._plugins:
             if plugin.number not in self.sinks:
                 plugin.finish()

@@ -12,6 +12,7 @@ from typing import Any
 from frame.canonical import canonical, digest
 from frame.engine.ancestry import Step, ancestry
 from frame.engine.assembly import Assembly
+from frame.engine.context import RunFacts
 from frame.engine.executors.coalesce import unite
 from frame.engine.inflight import InFlight
 from frame.engine.kept_bytes import SOURCE_ROWS, Kept, Place, invalid_row, picked
@@ -20,6 +21,7 @@ from frame.engine.remaking import Made, Otherwise, call_again, made_row, made_ro
 from frame.errors import FrameError, ReplayDiffers
 from frame.events import (
     BatchFlushed,
+    Carried,
     Chunk,
     Event,
     Expanded,
@@ -75,10 +77,12 @@ def rows_of_open(
 
 
 class Reenactment:
-    """Makes rows again and puts them into `inflight`."""
+    """Makes rows again and puts them into `inflight`. `facts`: of the run that made them, if it is not this one."""
 
-    def __init__(self, graph: Graph, assembly: Assembly, inflight: InFlight) -> None:
-        self._graph, self._assembly, self._inflight = graph, assembly, inflight
+    def __init__(
+        self, graph: Graph, assembly: Assembly, inflight: InFlight, facts: RunFacts | None = None
+    ) -> None:
+        self._graph, self._assembly, self._inflight, self._facts = graph, assembly, inflight, facts
         self._names: Mapping[int, str] = {}
 
     def make(self, history: History, chunks: int, wanted: Iterable[int]) -> None:
@@ -101,7 +105,7 @@ class Reenactment:
 
     # --- Kept -----------------------------------------------------------------------------------
 
-    def _rows_read(self, event: RowsRead, tokens: Sequence[int], kept: Kept) -> None:
+    def _rows_read(self, event: RowsRead | Carried, tokens: Sequence[int], kept: Kept) -> None:
         self._take_kept(kept, SOURCE_ROWS, event.tokens, event.digests, tokens)
 
     def _row_invalid(self, event: RowInvalid, tokens: Sequence[int], kept: Kept) -> None:
@@ -191,7 +195,7 @@ class Reenactment:
         assert plugin is not None
         rows = self._inflight.rows_of(tokens)
         attempt = event.visit, event.attempt
-        return call_again(plugin, executor.around, attempt, tokens, rows, kept.answers)
+        return call_again(plugin, executor.around, attempt, tokens, rows, kept.answers, facts=self._facts)
 
     def _row(self, node: int, token: int, value: Any) -> Made:
         try:
@@ -220,6 +224,7 @@ class Reenactment:
 
     _DO: Mapping[type[Event], Callable[["Reenactment", Any, Sequence[int], Kept], None]] = {
         RowsRead: _rows_read,
+        Carried: _rows_read,
         RowInvalid: _row_invalid,
         BatchFlushed: _batch_flushed,
         SinkIntended: _sink_intended,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from frame.engine.calls import TimedOut, call_in_turn
-from frame.engine.context import NodeContext
+from frame.engine.context import NodeContext, RunFacts
 from frame.engine.executors.base import as_row
 from frame.engine.failures import Raised, outcome_of
 from frame.engine.nodes import PluginNode, Surroundings
@@ -31,14 +31,17 @@ def call_again(
     tokens: Sequence[int],
     rows: Sequence[Row],
     answers: Answers,
+    *,
+    facts: RunFacts | None = None,
 ) -> list[Any]:
     """What `plugin` gives now for each of `rows`: a result, or `Raised`.
 
-    `attempt`: the numbers of the visit and of the attempt that is made again. What the plugin asks of the outside
+    `attempt`: the numbers of the visit and of the attempt that is made again. `facts`: of the run that made it, if
+    that is another one than `around` belongs to. What the plugin asks of the outside
     world is answered by `answers`; where these have none, the value is a `Raised` NoAnswer, whatever the plugin
     made of that.
     """
-    facts = replace(around.facts, answers=answers)
+    facts = replace(facts or around.facts, answers=answers)
     context = NodeContext(facts, plugin.number, plugin.name, plugin.context.secret)
     context.visit, context.attempt = attempt
     values = _values(plugin, around, context, tokens, rows)

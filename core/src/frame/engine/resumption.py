@@ -12,8 +12,11 @@ Nothing outside is touched before 4.
 import threading
 from collections.abc import Iterator
 
+from typing import Any
+
 from frame.canonical import restore
 from frame.engine.assembly import Assembly
+from frame.engine.carrying import Carrying
 from frame.engine.executors.aggregation import AggregationExecutor
 from frame.engine.inflight import InFlight
 from frame.engine.recorder import History
@@ -43,10 +46,15 @@ IN_DOUBT = ErrorInfo(
 
 
 class Resumption:
-    """What is left of a run. `stands`: where it stands, by `history`, its record."""
+    """What is left of a run. `stands`: where it stands, by `history`, its record.
 
-    def __init__(self, graph: Graph, standing: Standing, history: History) -> None:
-        self._graph, self.stands, self._history = graph, standing, history
+    `carrying`: what it carries on of another run. One that is new is all that, and an empty record.
+    """
+
+    def __init__(
+        self, graph: Graph, standing: Standing, history: History, carrying: Carrying | None = None
+    ) -> None:
+        self._graph, self.stands, self._history, self.carrying = graph, standing, history, carrying
 
     # --- The engine -----------------------------------------------------------------------------
 
@@ -89,7 +97,7 @@ class Resumption:
         """
         state, source = self.stands.state, assembly.source
         source.know(self.stands.observed, self.stands.names)
-        if state.source_ended or not state.next_row:
+        if state.source_ended or not (state.next_row or self.stands.position):
             return True
         if self.stands.position is not None and source.can_seek:
             source.seek(self.stands.position)
@@ -123,6 +131,11 @@ class Resumption:
                 f"what sink {', '.join(lost)} was to be given is no longer on record, so the run cannot go on"
             )
         return [found[number] for number in sorted(found)]
+
+    @property
+    def positions(self) -> dict[int, Any]:
+        """Where each sink stands: behind what it has confirmed last, in this run or in the one that it carries on."""
+        return {**(self.carrying.positions if self.carrying else {}), **self.stands.sinks}
 
     def repeats(self, assembly: Assembly, now_us: int) -> Iterator[Event]:
         """Which writes may be doubled by delivering them once more: those of sinks that cannot tell."""

@@ -154,7 +154,9 @@ class Runner:
 
     def _begin(self) -> bool:
         """Bring everything to where the run stands; False if it is to stop before that is done."""
-        assembly = self._assembly = Assembly(self._graph, self._around, self._inflight, self._payloads)
+        carrying = None if self._resumption is None else self._resumption.carrying
+        held = self._inflight, self._payloads
+        assembly = self._assembly = Assembly(self._graph, self._around, *held, carrying)
         for number, sink in assembly.sinks.items():
             self._writer.connect(number, sink)
         assembly.start()
@@ -165,7 +167,7 @@ class Runner:
         if not self._resumption.find_place(assembly, self._stop):
             return False
         deliveries = self._resumption.deliveries()
-        assembly.open_sinks(self._stands.sinks, self._stands.published)
+        assembly.open_sinks(self._resumption.positions, self._stands.published)
         self._take_up(self._resumption, deliveries)
         return True
 
@@ -238,7 +240,7 @@ class Runner:
         if not self._scheduler.state.is_done:
             return RunStatus.INTERRUPTED
         if not totals["failed"]:
-            return RunStatus.COMPLETED if totals["rows"] else RunStatus.EMPTY
+            return RunStatus.COMPLETED if totals["tokens"] else RunStatus.EMPTY
         return RunStatus.COMPLETED_WITH_FAILURES if totals["succeeded"] else RunStatus.FAILED
 
     # --- The loop -------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from frame.events import (
     BatchFailed,
     BatchFlushed,
     Buffered,
+    Carried,
     Chunk,
     Dropped,
     Event,
@@ -70,7 +71,7 @@ class Standing:
         for event in chunk.events:
             evolve(self.state, event)
             self._follow(event, chunk.number)
-        if any(isinstance(event, RowsRead | RowInvalid) for event in chunk.events):
+        if any(isinstance(event, RowsRead | RowInvalid | Carried) for event in chunk.events):
             self.position = chunk.position
         self.tally.add(chunk.events)
         self.stopped = any(isinstance(event, Noted) and event.kind == "stopped" for event in chunk.events)

@@ -97,7 +97,7 @@ class Family:
 
     def member(self, token: int) -> Member:
         """A token as the member of a batch."""
-        row, batch = self._lineage.births.root(token)
+        row, batch, _ = self._lineage.births.root(token)
         rows = NO_ROWS if row is None else RowSet(1, ((row, row),))
         return Member(token, rows, () if batch is None else (batch,))
 

@@ -17,6 +17,7 @@ from frame.events import (
     BatchFlushed,
     Buffered,
     Called,
+    Carried,
     Dropped,
     Event,
     Expanded,
@@ -84,6 +85,11 @@ def _row_invalid(state: RunState, event: RowInvalid) -> None:
         state.end((event.token,), Path.INVALID_AT_SOURCE)
     else:
         state.place((event.token,), event.sink, 0, Path.INVALID_AT_SOURCE)
+
+
+def _carried(state: RunState, event: Carried) -> None:
+    state.new_tokens(event.tokens)
+    state.place(event.tokens, event.node, 0, Path.DEFAULT_FLOW)
 
 
 def _source_ended(state: RunState, event: SourceEnded) -> None:
@@ -336,6 +342,7 @@ def _to(state: RunState, node: int) -> int:
 _EVOLVE: dict[type, Callable[[RunState, Any], None]] = {
     RowsRead: _rows_read,
     RowInvalid: _row_invalid,
+    Carried: _carried,
     SourceEnded: _source_ended,
     VisitsBegun: _beside,
     Visited: _visited,

@@ -1,7 +1,10 @@
 """The door to the scheduler: one state, and the events that it has come to since they were last taken."""
 
+from collections.abc import Sequence
+
 from frame.events import (
     Abandoned,
+    Carried,
     ErrorInfo,
     Event,
     RowInvalid,
@@ -42,8 +45,8 @@ class Scheduler:
         evolve(self.state, event)
         self._events.append(event)
 
-    def read(self, events: list[RowsRead | RowInvalid]) -> None:
-        """Rows have come from the source."""
+    def read(self, events: Sequence[RowsRead | RowInvalid | Carried]) -> None:
+        """Rows have come from the source, or from another run."""
         for event in events:
             self.record(event)
 

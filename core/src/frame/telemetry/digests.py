@@ -2,7 +2,18 @@
 
 from collections.abc import Sequence
 
-from frame.events import BatchFlushed, Event, Expanded, Merged, Routed, RowInvalid, RowsRead, Tokens, Visited
+from frame.events import (
+    BatchFlushed,
+    Carried,
+    Event,
+    Expanded,
+    Merged,
+    Routed,
+    RowInvalid,
+    RowsRead,
+    Tokens,
+    Visited,
+)
 
 _BYTES = 32
 
@@ -27,7 +38,11 @@ def _given(event: Event, token: int) -> bytes | None:
     """The digest that `event` gives to `token`'s row, or None if it gives none."""
     tokens: Tokens = ()
     match event:
-        case RowsRead(tokens=tokens, digests=digests) | Visited(tokens=tokens, digests=bytes(digests)):
+        case (
+            RowsRead(tokens=tokens, digests=digests)
+            | Carried(tokens=tokens, digests=digests)
+            | Visited(tokens=tokens, digests=bytes(digests))
+        ):
             pass
         case Expanded(children=tokens, digests=digests) | Merged(children=tokens, digests=digests):
             pass

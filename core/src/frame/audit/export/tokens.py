@@ -19,6 +19,7 @@ ORIGINS = {
     "expanded": "expansion",
     "merged": "merge",
     "batch_flushed": "batch",
+    "carried": "carried",
 }
 
 

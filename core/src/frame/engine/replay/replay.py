@@ -48,6 +48,7 @@ from frame.events import (
     Noted,
     Payloads,
     Routed,
+    Carried,
     RowInvalid,
     RowsRead,
     SinkConfirmed,
