@@ -180,7 +180,6 @@ _EFFECTS: dict[type, Callable[[Ledger, Any], None]] = {
     RowsRead: Ledger.rows_read,
     RowInvalid: Ledger.invalid,
     Carried: lambda ledger, event: ledger.begin(event.tokens),
-    Carried: lambda ledger, event: ledger.begin(event.tokens),
     Failed: lambda ledger, event: ledger.failed(event.node, event.clause, event.limit, (event.token,)),
     Dropped: lambda ledger, event: ledger.end(event.tokens, Path.DROPPED),
     Expanded: Ledger.expanded,

@@ -130,16 +130,6 @@ def _carried(parts: Sequence[Stored], facts: Facts) -> Event:
     return Carried(parts[0].node, _children(parts), origins, facts.some_digest(parts))
 
 
-def origins_of(part: Stored) -> Tokens:
-    """The tokens of another run that the tokens of a stored segment carry on."""
-    return unpack(part.children, part.first_group, part.group_width, part.groups)
-
-
-def _carried(parts: Sequence[Stored], facts: Facts) -> Event:
-    origins = join([origins_of(part) for part in parts])
-    return Carried(parts[0].node, _children(parts), origins, facts.some_digest(parts))
-
-
 def _source_ended(parts: Sequence[Stored], facts: Facts) -> Event:
     return SourceEnded(rows=parts[0].members)
 

@@ -23,7 +23,6 @@ from frame.events import (
     BatchFlushed,
     Buffered,
     Carried,
-    Carried,
     Dropped,
     Event,
     Expanded,
@@ -235,7 +234,6 @@ def _intact(row: Row[Any], data: bytes) -> bytes:
 
 _EFFECTS: dict[type, Callable[[Contents, Any], None]] = {
     RowsRead: Contents.rows_read,
-    Carried: Contents.rows_read,
     Carried: Contents.rows_read,
     RowInvalid: Contents.row_invalid,
     Visited: Contents.visited,

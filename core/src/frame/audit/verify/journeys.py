@@ -113,13 +113,6 @@ class Journeys:
             raise Broken("T6", said, event.tokens.start)
         self._born(event.tokens)
 
-    def carried(self, event: Carried) -> None:
-        """Tokens of another run that this one carries on."""
-        if len(event.origins) != len(event.tokens):
-            said = f"{len(event.tokens)} tokens carry on {len(event.origins)} of another run"
-            raise Broken("T6", said, event.tokens.start)
-        self._born(event.tokens)
-
     def _row(self, row: int, token: int) -> None:
         due = self.ledger.rows
         if row != due:
@@ -253,7 +246,6 @@ class Journeys:
 _CHECKS: dict[type, Callable[[Journeys, Any], None]] = {
     RowsRead: Journeys.rows_read,
     RowInvalid: Journeys.row_invalid,
-    Carried: Journeys.carried,
     Carried: Journeys.carried,
     SourceEnded: Journeys.source_ended,
     VisitsBegun: Journeys.begun,

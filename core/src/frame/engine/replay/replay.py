@@ -48,7 +48,6 @@ from frame.events import (
     Noted,
     Payloads,
     Routed,
-    Carried,
     RowInvalid,
     RowsRead,
     SinkConfirmed,
