@@ -20,6 +20,7 @@
     ├── SinkError            a sink failed as a whole; the run stops, resumable
     ├── AuditError           stop: the record cannot be written or trusted
     ├── ExportError          make room, or name another place: an export cannot be written
+    ├── OutOfResources       the machine has no more threads, files or memory; the run stops, resumable
     ├── Refused              what was asked for is not safe or not allowed now
     │   └── ReplayDiffers
     ├── TryAgainLater        another process holds what is needed
@@ -265,6 +266,10 @@ class ExportError(FrameError):
 
     def __str__(self) -> str:
         return f"{self.where} cannot be written: {self.why}. Nothing of it was left behind"
+
+
+class OutOfResources(FrameError):
+    """The machine, or a limit on this process, gives no more of something. What was committed is safe."""
 
 
 class Refused(FrameError):

@@ -43,10 +43,12 @@ OF_ERRORS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.SinkError, ExitCode.STOPPED),
     (errors.AuditError, ExitCode.STOPPED),
     (errors.ExportError, ExitCode.STOPPED),
+    (errors.OutOfResources, ExitCode.STOPPED),
     (errors.Refused, ExitCode.REFUSED),
     (errors.TryAgainLater, ExitCode.LATER),
     (errors.FrameBug, ExitCode.BUG),
     (errors.FrameError, ExitCode.FAILED),
+    (MemoryError, ExitCode.STOPPED),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
     (BaseException, ExitCode.BUG),
 )

@@ -47,6 +47,8 @@ def _tell(error: BaseException, debug: bool) -> None:
             complain(f"{len(problems)} problem{'s' * (len(problems) != 1)}; nothing was opened or touched")
         case FrameError():
             complain(str(error))
+        case MemoryError():
+            complain("there is no memory left; what was committed is safe")
         case KeyboardInterrupt():
             complain("interrupted")
         case _:

@@ -6,6 +6,8 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
+from frame.errors import OutOfResources
+
 
 class Workers:
     """Up to `size` daemon threads, started as they are needed, that run what is submitted in that order.
@@ -20,11 +22,15 @@ class Workers:
         self._lock = threading.Lock()
 
     def submit(self, job: Callable[[], Any]) -> "Future[Any]":
-        """Run `job` in a thread, as soon as one is free."""
+        """Run `job` in a thread, as soon as one is free. Raises OutOfResources if none can be had."""
         future: Future[Any] = Future()
         with self._lock:
             if self._started < self._size:
-                self._start_one()
+                try:
+                    self._start_one()
+                except (RuntimeError, MemoryError) as error:
+                    if self._started == 0:
+                        raise OutOfResources(f"no thread can be started: {error}") from error
         self._jobs.put((future, job))
         return future
 
@@ -39,8 +45,9 @@ class Workers:
             self._jobs.put(None)
 
     def _start_one(self) -> None:
+        name = f"{self._name}-{self._started + 1}"
+        threading.Thread(target=self._work, name=name, daemon=True).start()
         self._started += 1
-        threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -5,16 +5,18 @@ since most of their time goes into waiting for the disk. Meanwhile the engine ma
 chunk is under way at most, and the next one is not committed before the sinks have what this one announced.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from frame.engine.recorder import Listener, Recorder
 from frame.engine.workers import Workers, run_here
-from frame.errors import AuditError
+from frame.errors import AuditError, OutOfResources
 from frame.events import Chunk, SinkConfirmed, SinkIntended
 from frame.rows import Row
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Writer:
     def hand_over(self, chunk: Chunk, deliveries: Sequence[Delivery]) -> None:
         """Commit `chunk`, then make its `deliveries`. The chunk before it must be settled."""
         assert self._pending is None
-        self._pending = self._run(lambda: self._write(chunk, deliveries))
+        self._pending = _beside(self._run, lambda: self._write(chunk, deliveries))
 
     def settle(self) -> Written:
         """Wait for the chunk that is under way, if there is one. Raises AuditError when it cannot be committed."""
@@ -96,4 +98,12 @@ class Writer:
 
     def _begin(self, delivery: Delivery) -> "Future[SinkConfirmed]":
         sink, workers = self._sinks[delivery.intent.node]
-        return workers.submit(lambda: sink.deliver(delivery.intent, delivery.rows))
+        return _beside(workers.submit, lambda: sink.deliver(delivery.intent, delivery.rows))
+
+
+def _beside(run: Callable[[Callable[[], T]], "Future[T]"], job: Callable[[], T]) -> "Future[T]":
+    """The future of `job`, which is run in this thread if no other is to be had."""
+    try:
+        return run(job)
+    except OutOfResources:
+        return run_here(job)
