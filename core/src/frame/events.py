@@ -512,6 +512,11 @@ class PayloadKind(StrEnum):
     """Canonical source rows (or the raw bytes of invalid ones), and rows carried on from another run, one a token."""
     OUTPUTS = "outputs"
     """Canonical rows that a visit made and that cannot be computed again, one a token."""
+    MEMBERS = "members"
+    """Canonical rows of members of a batch that is open when the chunk ends, one a token.
+
+    They could be made again like other rows, but a batch may have taken in the whole run so far.
+    """
     OUTBOX = "outbox"
     """Canonical rows that a sink is to write, one a token, in order."""
     REASONS = "reasons"

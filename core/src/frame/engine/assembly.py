@@ -173,6 +173,12 @@ class Assembly:
             plugin.step("evidence", lambda: canonical(safe))
             self._around.note("evidence", plugin.number, **safe)
 
+    def keep_members(self) -> None:
+        """Keep the rows that open batches have taken in since the last commit."""
+        for executor in self.executors.values():
+            if isinstance(executor, AggregationExecutor):
+                executor.keep_members()
+
     def take_calls(self) -> list[tuple[int, CallLog]]:
         """External calls that were made outside of visits, by node: at the start or the end, or by a source or sink."""
         return [(plugin.number, plugin.take_log()) for plugin in self._plugins if plugin.has_calls]

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from frame.canonical import canonical, digest
+from frame.canonical import canonical_row, digest
 from frame.engine.ancestry import Step, ancestry
 from frame.engine.assembly import Assembly
 from frame.engine.context import RunFacts
@@ -113,7 +113,7 @@ class Reenactment:
         if digest(item) != event.digest:
             raise kept.damaged(event.token)
         row = invalid_row(event, item, kept.shape(SOURCE_ROWS, event.token))
-        self._inflight.put((event.token,), (row,), (canonical(row),))
+        self._inflight.put((event.token,), (row,), (canonical_row(row),))
 
     def _batch_flushed(self, event: BatchFlushed, tokens: Sequence[int], kept: Kept) -> None:
         place = PayloadKind.OUTPUTS, event.node, 0
@@ -186,7 +186,7 @@ class Reenactment:
     def _united(self, node: CoalesceNode, branches: Mapping[str, Row], child: int) -> Made:
         try:
             row = freeze(unite(node, branches))
-            return row, canonical(row)
+            return row, canonical_row(row)
         except FrameError as error:
             raise ReplayDiffers(node.name, child, "a row", str(error)) from error
 

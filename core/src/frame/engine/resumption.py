@@ -10,8 +10,9 @@ Nothing outside is touched before 4.
 """
 
 import threading
-from collections.abc import Iterator
-
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from frame.canonical import restore
@@ -65,12 +66,24 @@ class Resumption:
             executor = assembly.executors[node]
             assert isinstance(executor, AggregationExecutor)
             # Not all at once: a batch may hold more rows than fit into memory.
-            for chunk, (_, members) in zip(self.stands.accepted[batch.number], batch.parts, strict=True):
-                making.make(self._history, chunk + 1, members)
+            accepted = zip(self.stands.accepted[batch.number], batch.parts, strict=True)
+            for number, parts in groupby(accepted, key=itemgetter(0)):
+                members = [token for _, (_, tokens) in parts for token in tokens]
+                if not self._take_kept(node, number, members, inflight):
+                    making.make(self._history, number + 1, members)
                 executor.accept_again(members)
                 inflight.keep_only(())
             executor.flushes[batch.number] = self.stands.flushes.get(batch.number, 0)
         making.make(self._history, self.stands.next_chunk, set(tokens_under_way(self.stands.state)))
+
+    def _take_kept(self, node: int, number: int, members: Sequence[int], inflight: InFlight) -> bool:
+        """Whether the rows of `members` were kept with chunk `number`, and are in place now."""
+        for chunk in self._history.chunks(number, number):
+            for block in chunk.payloads:
+                if block.kind is PayloadKind.MEMBERS and block.node == node and [*block.keys] == members:
+                    inflight.put(members, shaped(list(map(restore, block.items)), block.shapes), block.items)
+                    return True
+        return False
 
     def doubts(self, assembly: Assembly, now_us: int) -> Iterator[AttemptFailed]:
         """The end of the attempts that were under way; those that follow are numbered after all that were made."""
@@ -123,7 +136,7 @@ class Resumption:
             for chunk in self._history.chunks(number, number, payloads=True):
                 for block in chunk.payloads:
                     if block.kind is PayloadKind.OUTBOX and block.intent in intents:
-                        rows = shaped([restore(form) for form in block.items], block.shapes)
+                        rows = shaped(list(map(restore, block.items)), block.shapes)
                         found[block.intent] = Delivery(intents[block.intent][1], rows, block.items)
         lost = sorted({self._graph.nodes[intents[n][1].node].name for n in intents.keys() - found.keys()})
         if lost:

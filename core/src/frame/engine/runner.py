@@ -344,10 +344,10 @@ class Runner:
         self._prepare_writes()
         self._settle()
         self._prepare_writes()
+        self._commit()
         self._inflight.keep_only(
             token for group in self._scheduler.state.forks.values() for token in group.arrived.values()
         )
-        self._commit()
         if self.assembly.source.may_wait:
             self._settle()
 
@@ -402,11 +402,13 @@ class Runner:
         self._notes.append(event)
 
     def _take_in_beside(self) -> None:
-        """Notes, and calls that plugins made outside of visits, become events of the chunk in hand."""
+        """Notes, members of open batches and calls outside of visits become part of the chunk in hand."""
         while self._notes:
             self._scheduler.record(self._notes.popleft())
         if self._assembly is None:
             return
+        if self._graph.settings.payloads:
+            self._assembly.keep_members()
         for node, log in self._assembly.take_calls():
             for called in log.calls:
                 self._scheduler.record(called)

@@ -55,6 +55,7 @@ class AggregationExecutor(Executor):
         self._outputs: tuple[list[Row], list[bytes]] = [], []
         self.flushes: dict[int, int] = {}
         """Batch -> attempts to flush it that were made before this process took the run over."""
+        self._unkept: list[int] = []
 
     # --- Into the batch -------------------------------------------------------------------------
 
@@ -76,7 +77,18 @@ class AggregationExecutor(Executor):
             answer.tokens = self._without_failed(work, rows, results.values, visit_of, answer)
         if self._members is not None:
             self._members.add(answer.tokens, self.inflight.forms_of(answer.tokens))
+        self._unkept += answer.tokens
         return answer
+
+    def keep_members(self) -> None:
+        """Keep the rows of members that the open batch has taken in since the last commit."""
+        if self._unkept:
+            tokens, self._unkept = self._unkept, []
+            rows, forms = self.inflight.rows_of(tokens), self.inflight.forms_of(tokens)
+            shapes = shapes_of(rows)
+            self.payloads.append(
+                Payloads(PayloadKind.MEMBERS, self._node.number, tokens, forms, shapes=shapes)
+            )
 
     def _without_failed(
         self,
@@ -205,6 +217,8 @@ class AggregationExecutor(Executor):
 
     def adopt(self, events: Sequence[Event]) -> None:
         for event in events:
+            if isinstance(event, BatchFlushed | BatchFailed):
+                self._unkept = []
             if isinstance(event, BatchFlushed):
                 self._adopt_outputs(event)
             elif isinstance(event, BatchFailed) and self._members is not None:
