@@ -55,9 +55,10 @@ checkpoints = Table(
     metadata,
     column("run", Integer),
     column("blocks", Integer, comment="how many blocks it speaks of"),
+    column("at_us", BigInteger),
     column("tree_root", LargeBinary, comment="of the Merkle tree over their hashes"),
     column("note", Text, comment="the signed note"),
-    column("at_us", BigInteger),
+    # The key first: SQLite 3.40 misreads other columns of such a table in its integrity check.
     PrimaryKeyConstraint("run", "blocks", "at_us"),
     of_run(),
     sqlite_with_rowid=False,
