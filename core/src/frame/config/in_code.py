@@ -9,6 +9,7 @@ from frame.config.fields import PluginChoice
 from frame.config.load import config_error
 from frame.config.models import (
     AuditConfig,
+    ExportConfig,
     NodeConfig,
     PipelineConfig,
     SettingsConfig,
@@ -28,6 +29,7 @@ def pipeline(
     *,
     settings: SettingsConfig | Written | None = None,
     audit: AuditConfig | Written | None = None,
+    export: ExportConfig | Written | None = None,
 ) -> PipelineConfig:
     """The pipeline of these parts, with the keys of the pipeline file, ready for `frame.run`.
 
@@ -51,7 +53,8 @@ def pipeline(
         "nodes": tuple(nodes),
         "sinks": {key: _place(sink, SinkConfig) for key, sink in (sinks or {}).items()},
     }
-    parts |= {key: part for key, part in (("settings", settings), ("audit", audit)) if part is not None}
+    beside = (("settings", settings), ("audit", audit), ("export", export))
+    parts |= {key: part for key, part in beside if part is not None}
     try:
         return PipelineConfig.model_validate(parts)
     except ValidationError as error:

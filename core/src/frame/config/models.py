@@ -56,6 +56,7 @@ __all__ = [
     "BreakerConfig",
     "CallPolicyConfig",
     "CoalesceConfig",
+    "ExportConfig",
     "GateConfig",
     "LoopTarget",
     "MergeConfig",
@@ -195,6 +196,25 @@ class AuditConfig(FileModel):
         return self
 
 
+class ExportConfig(FileModel):
+    """What is written from the record when a run has come to a good end."""
+
+    format: Literal["jsonl", "csv", "parquet", "html", "openlineage", "prov"] = Field(
+        default="jsonl", description="As frame export --format."
+    )
+    path: Filled = Field(
+        description="A file, or a folder for csv and parquet; {run_id} in it stands for the run's id, so that the "
+        "next run does not find something there."
+    )
+    sign: Filled | None = Field(
+        default=None,
+        description="The file of the private key that signs it; absent: the key of audit.sign, if there is one.",
+    )
+    overwrite: Flag = Field(
+        default=False, description="Whether an export of an earlier run that is at the path is replaced."
+    )
+
+
 class SettingsConfig(FileModel):
     """How the run goes about its work."""
 
@@ -228,6 +248,9 @@ class PipelineConfig(FileModel):
     )
     sinks: dict[Name, SinkConfig] = Field(description="Where rows go, by name.")
     audit: AuditConfig = Field(default=AuditConfig(), description="Where the record is kept.")
+    export: ExportConfig | None = Field(
+        default=None, description="What is written from the record at the end of a run; absent: nothing."
+    )
     settings: SettingsConfig = Field(default=SettingsConfig(), description="How the run goes about its work.")
 
     @model_validator(mode="after")

@@ -11,8 +11,10 @@ from frame.engine.result import RunResult
 from frame.engine.standing import Standing, standing
 from frame.errors import Refused, TryAgainLater
 from frame.events import RunStatus
+from frame.failpoints import reached
 from frame.operations.anchoring import anchoring_of
 from frame.operations.changes import Changes, changes
+from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
 from frame.operations.recorded import file_of
@@ -58,13 +60,15 @@ def resume(
         number, details = _find(store, run, clock)
         compiled = compile_pipeline(file_of(details, pipeline), registry)
         anchoring = anchoring_of(compiled.loaded, url)
+        closing = closing_export(compiled.loaded, anchoring.key)
         accepted = _checked(store, number, details, compiled, accept_changes)
         resumption = _resumption(store, number, details, compiled)
         anchoring.announce(store, clock)
         recorder = _take_over(store, details, compiled, accepted, clock)
+        reached("after_takeover")
         if recorder.next_chunk != resumption.stands.next_chunk:
             raise TryAgainLater(f"another process has written to run {recorder.run_id} just now; ask again")
-        return conduct(
+        result = conduct(
             compiled,
             recorder,
             details.summary.started_us,
@@ -74,6 +78,8 @@ def resume(
             listeners=listeners,
             resumption=resumption,
         )
+        closing.write(store, result)
+        return result
 
 
 def _find(store: "Database", run: str, clock: Clock) -> tuple[int, "RunDetails"]:

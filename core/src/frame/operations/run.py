@@ -12,8 +12,10 @@ from importlib_metadata import version
 from frame.canonical import canonical
 from frame.clock import Clock, SystemClock
 from frame.engine.result import RunResult
+from frame.failpoints import reached
 from frame.ids import uuid7
 from frame.operations.anchoring import anchoring_of
+from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
 from frame.operations.readiness import check_ready
@@ -40,11 +42,13 @@ def run(
     end the run after the chunk in hand. `listeners` hear of the run what is on record, as do those that OTEL_*
     variables ask for.
 
-    Raises ConfigError or PluginError before anything is opened; AuditError when the record cannot be kept.
+    Raises ConfigError or PluginError before anything is opened; AuditError when the record cannot be kept;
+    ExportError when the run has ended and its export cannot be written.
     """
     compiled = compile_pipeline(pipeline, registry)
     check_ready(compiled, audit or compiled.audit_url)
     anchoring = anchoring_of(compiled.loaded, audit or compiled.audit_url)
+    closing = closing_export(compiled.loaded, anchoring.key)
     compiled.fingerprints.keep()
     from frame.audit import database  # SQLAlchemy: 0.2 s that a pipeline which is not valid need not take
     from frame.audit.recorder import Recorder
@@ -54,7 +58,8 @@ def run(
         anchoring.announce(store, clock)
         opening = opening_of(compiled, clock)
         recorder = Recorder(store).begin(opening)
-        return conduct(
+        reached("after_run_opened")
+        result = conduct(
             compiled,
             recorder,
             opening.started_us,
@@ -63,6 +68,8 @@ def run(
             stop=stop,
             listeners=listeners,
         )
+        closing.write(store, result)
+        return result
 
 
 def opening_of(compiled: Compiled, clock: Clock) -> "RunOpening":
