@@ -14,13 +14,13 @@ A run that goes on begins where its record ends (`resumption.py`); from there on
 """
 
 import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from frame.clock import Clock
 from frame.counters import counters_from
 from frame.engine.assembly import Assembly
+from frame.engine.commits import Commits
 from frame.engine.context import RunFacts
 from frame.engine.failures import error_from
 from frame.engine.inflight import InFlight
@@ -34,24 +34,20 @@ from frame.engine.writer import Delivery, Writer
 from frame.errors import AuditError, FrameBug, FrameError, SourceError
 from frame.events import (
     BatchFailed,
-    Chunk,
     ErrorInfo,
     Event,
     Failed,
     Noted,
-    PayloadKind,
-    Payloads,
     RunStatus,
-    SinkConfirmed,
     VisitsBegun,
 )
+from frame.failpoints import reached
 from frame.garbage import collecting_rarely
 from frame.graph.model import Graph
 from frame.plugin.protocols import Determinism
 from frame.scheduler.scheduler import Scheduler
 from frame.scheduler.state import RunState
 from frame.scheduler.work import Evaluate, Process, Work
-from frame.shapes import shapes_of
 
 if TYPE_CHECKING:
     from frame.engine.resumption import Resumption
@@ -103,18 +99,14 @@ class Runner:
         self._resumption, self._stands = resumption, stands
         self._scheduler = Scheduler(graph, stands.state)
         self._inflight = InFlight()
-        self._payloads: list[Payloads] = []
-        self._notes: deque[Noted] = deque()
-        facts = RunFacts(recorder.run_id, graph.settings.seed, clock, self._redactor)
-        self._around = Surroundings(facts, self._stop, self._stay_alive, self._note)
-        self._assembly: Assembly | None = None
         self._writer = Writer(recorder, listeners, write_beside)
-        self._tally = stands.tally
-        self._chunk_number = stands.next_chunk
-        self._opened_us = self._lease_us = self._started_us = clock.time_us()
+        self._commits = Commits(recorder.run_id, graph, self._scheduler, self._inflight, self._writer)
+        self._commits.tally, self._commits.next_chunk = stands.tally, stands.next_chunk
+        facts = RunFacts(recorder.run_id, graph.settings.seed, clock, self._redactor)
+        self._around = Surroundings(facts, self._stop, self._stay_alive, self._commits.note)
+        self._assembly: Assembly | None = None
+        self._commits.opened_us = self._lease_us = self._started_us = clock.time_us()
         self._renewal_us = round(recorder.lease_s * 1_000_000 / LEASE_RENEWALS)
-        self._position: Any = None
-        self._deliveries: list[Delivery] = []
 
     @property
     def assembly(self) -> Assembly:
@@ -155,19 +147,22 @@ class Runner:
     def _begin(self) -> bool:
         """Bring everything to where the run stands; False if it is to stop before that is done."""
         carrying = None if self._resumption is None else self._resumption.carrying
-        held = self._inflight, self._payloads
+        held = self._inflight, self._commits.payloads
         assembly = self._assembly = Assembly(self._graph, self._around, *held, carrying)
-        for number, sink in assembly.sinks.items():
-            self._writer.connect(number, sink)
+        self._commits.connect(assembly)
         assembly.start()
         if self._resumption is None:
             assembly.open_sinks({})
+            reached("after_sinks_opened")
             return True
         self._resumption.restore(assembly, self._inflight)
+        reached("after_restore")
         if not self._resumption.find_place(assembly, self._stop):
             return False
+        reached("after_seek")
         deliveries = self._resumption.deliveries()
         assembly.open_sinks(self._resumption.positions, self._stands.published)
+        reached("after_sinks_taken_back")
         self._take_up(self._resumption, deliveries)
         return True
 
@@ -176,29 +171,29 @@ class Runner:
 
         In the order of a run that was not stopped: confirmations come when the next chunk is handed over.
         """
-        now_us = self._opened_us = self._clock.time_us()
+        now_us = self._commits.opened_us = self._clock.time_us()
         for event in (*resumption.doubts(self.assembly, now_us), *resumption.repeats(self.assembly, now_us)):
             self._scheduler.record(event)
         if deliveries:
             redelivered = [delivery.intent.intent for delivery in deliveries]
-            self._note(Noted("redelivered", now_us, None, {"intents": redelivered}))
-        self._deliveries += deliveries
-        self._commit()
+            self._commits.note(Noted("redelivered", now_us, None, {"intents": redelivered}))
+        self._commits.deliver(deliveries)
+        self._commits.commit()
         if self._scheduler.state.waiting or self._scheduler.state.at_sinks:
             self._work()
-            self._hand_over()
-        elif self.assembly.source.may_wait:
-            self._settle()
+            self._commits.hand_over()
+        else:
+            self._commits.settle_if_source_waits()
 
     def _let_writes_end(self) -> None:
         """Sinks are not closed under a write; the run has failed already, so one that fails now is only noted."""
         try:
-            self._settle()
+            self._commits.settle()
         except AuditError:
             raise
         except Exception as error:  # noqa: BLE001 - a sink may raise anything
             why = error_from(error, self._redactor)
-            self._note(
+            self._commits.note(
                 Noted("write_failed", self._clock.time_us(), None, {"type": why.type, "why": why.message})
             )
 
@@ -211,24 +206,26 @@ class Runner:
         state = self._scheduler.state
         error = None if cause is None else error_from(cause, self._redactor)
         if error is not None:
-            self._note(
+            self._commits.note(
                 Noted("stopped", self._clock.time_us(), None, {"type": error.type, "why": error.message})
             )
-        self._deliveries.clear()
-        self._commit()
-        self._settle()
+        self._commits.drop_deliveries()
+        self._commits.commit()
+        self._commits.settle()
         totals = counters_from(state.ended, state.next_row, state.next_token)
         status = self._status(cause, totals)
         now_us = self._clock.time_us()
+        reached("before_end")
         self._recorder.finish(status, totals, now_us)
+        reached("after_end")
         names = {node.number: node.name for node in self._graph.nodes}
         return RunResult(
             run_id=self._run_id,
             status=status,
             counters=totals,
-            nodes={names[number]: counts for number, counts in self._tally.nodes.items()},
-            sinks={node.name: self._tally.nodes[node.number].left for node in self._graph.sinks},
-            artifacts={names[number]: made for number, made in self._tally.artifacts.items()},
+            nodes={names[number]: counts for number, counts in self._commits.tally.nodes.items()},
+            sinks={node.name: self._commits.tally.nodes[node.number].left for node in self._graph.sinks},
+            artifacts={names[number]: made for number, made in self._commits.tally.artifacts.items()},
             duration_s=(now_us - self._started_us) / 1_000_000,
             error=error,
             cause=cause,
@@ -250,17 +247,17 @@ class Runner:
             read = self._read()
             self._take_in(read)
             self._work()
-            self._hand_over()
+            self._commits.hand_over()
             if read.error is not None:
                 raise self._source_failed(read.error)
             if self._stop.is_set():
                 break
-        self._settle()
+        self._commits.settle()
         while self._scheduler.pending_writes():
-            self._hand_over()
-            self._settle()
-        self._commit()
-        self._settle()
+            self._commits.hand_over()
+            self._commits.settle()
+        self._commits.commit()
+        self._commits.settle()
 
     def _read(self) -> Read:
         self._stay_alive()
@@ -277,11 +274,11 @@ class Runner:
 
     def _take_in(self, read: Read) -> None:
         if read.rows:
-            self._opened_us = self._clock.time_us()
+            self._commits.opened_us = self._clock.time_us()
             state = self._scheduler.state
             self._scheduler.read(self.assembly.source.admit(read.rows, state.next_row, state.next_token))
             # Not before the rows are in, or else a run that goes on from there would leave them out.
-            self._position = read.position
+            self._commits.position = read.position
         if read.ended:
             self._scheduler.end_source()
 
@@ -328,92 +325,17 @@ class Runner:
         plugin = getattr(self._graph.nodes[work.node], "plugin", None)
         if plugin is not None and plugin.determinism in IN_DOUBT:
             self._scheduler.record(VisitsBegun(work.node, work.visit, work.tokens, self._clock.time_us()))
-            self._settle()
-            self._commit()
-            self._settle()
+            self._commits.settle()
+            self._commits.commit()
+            self._commits.settle()
+            reached("after_announcement")
 
     def _abort_if_unhandled(self, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, Failed | BatchFailed) and event.clause is None:
                 raise Aborted(self._graph.nodes[event.node].name, event.error)
 
-    # --- Commits and writes ---------------------------------------------------------------------
-
-    def _hand_over(self) -> None:
-        """Announce the writes of this chunk and let it be committed and written."""
-        self._prepare_writes()
-        self._settle()
-        self._prepare_writes()
-        self._commit()
-        self._inflight.keep_only(
-            token for group in self._scheduler.state.forks.values() for token in group.arrived.values()
-        )
-        if self.assembly.source.may_wait:
-            self._settle()
-
-    def _prepare_writes(self) -> None:
-        for write in self._scheduler.pending_writes():
-            rows, forms, content_sha256 = self.assembly.sinks[write.node].prepare(write)
-            number = self._scheduler.state.next_intent
-            key = f"{self._run_id}/{self._graph.nodes[write.node].name}/{number}"
-            intent = self._scheduler.intend(write, content_sha256, key)
-            whose = PayloadKind.OUTBOX, write.node, write.tokens
-            self._payloads.append(Payloads(*whose, forms, intent=intent.intent, shapes=shapes_of(rows)))
-            self._deliveries.append(Delivery(intent, rows, forms))
-
-    def _commit(self) -> None:
-        self._settle()
-        self._take_in_beside()
-        events = self._scheduler.take_events()
-        if not events and not self._payloads:
-            return
-        self._tally.add(events)
-        chunk = Chunk(self._chunk_number, self._opened_us, events, tuple(self._payloads), self._position)
-        self._chunk_number += 1
-        self._payloads.clear()
-        self._position = None
-        deliveries, self._deliveries = self._deliveries, []
-        self._writer.hand_over(chunk, deliveries)
-
-    def _settle(self) -> None:
-        """Wait until the last chunk is durable and written. Raises AuditError or SinkError."""
-        written = self._writer.settle()
-        for delivery, confirmed in written.confirmed:
-            self._take_back(delivery, confirmed)
-            self._scheduler.confirm(confirmed)
-        if written.error is not None:
-            raise written.error
-
-    def _take_back(self, delivery: Delivery, confirmed: SinkConfirmed) -> None:
-        """Rows that the sink refused go on to its error sink, with the reason."""
-        index_of = (
-            {token: index for index, token in enumerate(delivery.intent.tokens)} if confirmed.rejected else {}
-        )
-        for token, reason, fallback in confirmed.rejected:
-            if fallback is not None:
-                index = index_of[token]
-                self._inflight.put((token,), (delivery.rows[index],), (delivery.forms[index],))
-                self._inflight.errors[token] = delivery.intent.node, ErrorInfo("SinkRejected", reason)
-
     # --- Beside the rows ------------------------------------------------------------------------
-
-    def _note(self, event: Noted) -> None:
-        """Any thread may note something; it is on record with the next commit."""
-        self._notes.append(event)
-
-    def _take_in_beside(self) -> None:
-        """Notes, members of open batches and calls outside of visits become part of the chunk in hand."""
-        while self._notes:
-            self._scheduler.record(self._notes.popleft())
-        if self._assembly is None:
-            return
-        if self._graph.settings.payloads:
-            self._assembly.keep_members()
-        for node, log in self._assembly.take_calls():
-            for called in log.calls:
-                self._scheduler.record(called)
-            bodies = list(log.bodies), list(log.bodies.values())
-            self._payloads.append(Payloads(PayloadKind.CALLS, node, *bodies))
 
     def _stay_alive(self) -> None:
         now_us = self._clock.time_us()
