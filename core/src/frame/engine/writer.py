@@ -14,6 +14,7 @@ from frame.engine.recorder import Listener, Recorder
 from frame.engine.workers import Workers, run_here
 from frame.errors import AuditError, OutOfResources
 from frame.events import Chunk, SinkConfirmed, SinkIntended
+from frame.failpoints import reached
 from frame.rows import Row
 
 T = TypeVar("T")
@@ -78,7 +79,9 @@ class Writer:
 
     def _write(self, chunk: Chunk, deliveries: Sequence[Delivery]) -> Written:
         try:
+            reached("before_commit")
             self._recorder.commit(chunk)
+            reached("after_commit")
         except AuditError:
             raise
         except Exception as reason:
@@ -94,6 +97,7 @@ class Writer:
                 written.confirmed.append((delivery, future.result()))
             elif written.error is None:
                 written.error = error
+        reached("after_writes")
         return written
 
     def _begin(self, delivery: Delivery) -> "Future[SinkConfirmed]":
