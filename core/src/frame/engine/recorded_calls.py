@@ -2,7 +2,7 @@
 
 import builtins
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from frame import errors
@@ -36,7 +36,7 @@ class Answers:
     def __init__(self, chunks: Iterable[Chunk] = (), live: Collection[int] = ()) -> None:
         self._live = frozenset(live)
         self._calls: dict[Place, list[Called]] = defaultdict(list)
-        self._bodies: dict[object, bytes] = {}
+        self._bodies: dict[int | bytes, bytes] = {}
         self._callers: dict[tuple[int, int], set[int | None]] = defaultdict(set)
         self.missing: dict[tuple[int, int | None], NoAnswer] = {}
         for chunk in chunks:
@@ -47,13 +47,23 @@ class Answers:
         self._calls.clear()
         self._bodies.clear()
         self._callers.clear()
-        for event in chunk.events:
-            if isinstance(event, Called):
-                self._calls[event.node, event.token, event.visit, event.attempt].append(event)
-                self._callers[event.node, event.visit].add(event.token)
+        self._learn(event for event in chunk.events if isinstance(event, Called))
         for block in chunk.payloads:
             if block.kind is PayloadKind.CALLS:
                 self._bodies.update(zip(block.keys, block.items, strict=True))
+
+    @classmethod
+    def of(cls, calls: Iterable[Called], bodies: Mapping[bytes, bytes]) -> "Answers":
+        """The answers to `calls`; `bodies`: bytes by their digest."""
+        answers = cls()
+        answers._learn(calls)
+        answers._bodies.update(bodies.items())
+        return answers
+
+    def _learn(self, calls: Iterable[Called]) -> None:
+        for call in calls:
+            self._calls[call.node, call.token, call.visit, call.attempt].append(call)
+            self._callers[call.node, call.visit].add(call.token)
 
     def speak_for(self, node: int) -> bool:
         """Whether calls of `node` are answered here, and not made."""

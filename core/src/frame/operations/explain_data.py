@@ -1,7 +1,7 @@
 """What a token's row was at every step: as it was kept, or made again and held against the hash on record."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -9,15 +9,14 @@ from frame.audit.lineage import Lineage, TokenStep
 from frame.audit.runs import NodeRecord
 from frame.audit.stories import Birth
 from frame.canonical import digest, restore
+from frame.engine.recorded_calls import Answers
 from frame.errors import AuditError, NotCanonical
-from frame.events import PayloadKind
+from frame.events import Called, PayloadKind
 from frame.operations.explain_recompute import (
-    Answer,
     NotRecomputable,
     Recomputer,
     Recorded,
     Visiting,
-    form_of,
 )
 from frame.operations.explanation import Data, DataState, How
 from frame.plugin.protocols import RECOMPUTABLE, Determinism
@@ -155,12 +154,10 @@ class RowData:
         """The attempt of `step`, with the answers that the outside world gave it."""
         visit = step.visit
         assert visit is not None
-        answers = tuple(
-            Answer(call.kind, call.request_sha256, call.status, self.body(call.answer_sha256))
-            for call in self._lineage.calls(token, visit.node, visit.visit)
-            if call.attempt == visit.attempt
-        )
-        return Visiting(token, visit.visit, visit.attempt, answers)
+        calls = [Called(**asdict(call)) for call in self._lineage.calls(token, visit.node, visit.visit)]
+        kept = {call.answer_sha256: self.body(call.answer_sha256) for call in calls if call.answer_sha256}
+        bodies = {sha256: body for sha256, body in kept.items() if body is not None}
+        return Visiting(token, visit.visit, visit.attempt, Answers.of(calls, bodies))
 
     def body(self, sha256: bytes | None) -> bytes | None:
         """The bytes of a request or answer, None if they were not kept, or are not what they were."""
@@ -201,10 +198,9 @@ class RowData:
             return Data(DataState.NOT_KEPT, wanted, why=self._lineage.absence())
         return _read(wanted, form)
 
-    @staticmethod
-    def _made(wanted: bytes | None, make: Callable[[], Any]) -> Data:
+    def _made(self, wanted: bytes | None, make: Callable[[], Any]) -> Data:
         try:
-            row, form = form_of(make())
+            row, form = self._recomputer.form_of(make())
         except NotRecomputable as error:
             return Data(DataState.NOT_RECOMPUTABLE, wanted, why=str(error))
         if digest(form) == wanted:

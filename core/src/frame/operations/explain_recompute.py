@@ -1,35 +1,46 @@
 """Making the data of deterministic visits again, with the plugins that are installed now.
 
-A plugin is used only if it is the one on record, file for file. Nothing of the outside world is called: what a
-plugin takes through its context is answered from the record, and where the record has no answer, the visit is not
-made again.
+A plugin is used only if it is the one on record, file for file. It is built from the record alone, as the pipeline
+file may be another one by now, and then called as a replay calls it (`frame.engine.remaking`): nothing of the outside
+world is reached, and where the record has no answer to what a plugin asks, the visit is not made again.
 """
 
-import asyncio
-import inspect
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from frame.canonical import canonical, digest, restore
+from frame.canonical import canonical
 from frame.clock import SystemClock
-from frame.engine.context import NodeContext, RunFacts
+from frame.engine.calls import Call
+from frame.engine.context import RunFacts
 from frame.engine.executors.coalesce import unite
+from frame.engine.executors.gate import label_of
+from frame.engine.failures import Raised
+from frame.engine.nodes import PluginNode, Surroundings
+from frame.engine.recorded_calls import Answers, NoAnswer
 from frame.engine.redaction import Redactor
-from frame.errors import FrameError, NotCanonical, PluginError
+from frame.engine.remaking import Made, Otherwise, call_again, made_row, told
+from frame.errors import FrameError, PluginError, PluginFailed
 from frame.expressions import Expression
-from frame.graph.model import CoalesceNode, MergeHow, MergePolicy, OnCollision, To
+from frame.graph.model import (
+    CallPolicy,
+    CoalesceNode,
+    MergeHow,
+    MergePolicy,
+    OnCollision,
+    PluginRef,
+    To,
+)
 from frame.operations.fingerprints import KEY_FILE, KEY_VARIABLE, Fingerprints
 from frame.operations.secrets import Secrets
 from frame.plugin.paths import FOLDER
 from frame.plugin.protocols import RECOMPUTABLE, Determinism, Kind, Plugin
 from frame.plugin.registry import Registry
 from frame.plugin.registry_found import Found
-from frame.plugin.results import Route
 from frame.rows import Row, freeze
 
 _SECRET = re.compile(r"\$\{secret:([^}\r\n]+)\}")
@@ -59,54 +70,13 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What an external call brought back then; `answer` is None if it was not kept or none came."""
-
-    kind: str
-    request_sha256: bytes
-    status: str
-    answer: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
 class Visiting:
     """Which attempt is made again, and the answers that it got from the outside world."""
 
-    token: int | None
+    token: int
     visit: int
     attempt: int
-    answers: Sequence[Answer] = ()
-
-
-class _Replay(NodeContext):
-    """A context that answers from the record and remembers what it could not answer."""
-
-    def __init__(
-        self, facts: RunFacts, node: Recorded, visiting: Visiting, secrets: Callable[[str], str]
-    ) -> None:
-        super().__init__(facts, node.number, node.name, secrets)
-        self.token, self.visit, self.attempt = visiting.token, visiting.visit, visiting.attempt
-        self._answers = list(visiting.answers)
-        self.missing = ""
-
-    def call(self, kind: str, request: Any, send: Callable[[Any], Any]) -> Any:
-        wanted = digest(self._facts.redactor.text(canonical(request).decode()).encode())
-        for place, each in enumerate(self._answers):
-            if (each.kind, each.request_sha256) == (kind, wanted):
-                del self._answers[place]
-                if each.status == "ok" and each.answer is not None:
-                    return restore(each.answer)
-                break
-        self.missing = f"it makes a call ({kind}) of which the record has no answer"
-        raise NotRecomputable(self.missing)
-
-
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A plugin that has been started again."""
-
-    plugin: Any
-    redactor: Redactor
+    answers: Answers
 
 
 class Recomputer:
@@ -124,23 +94,25 @@ class Recomputer:
         registry: Registry | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        self._run_id, self._seed, self._folder = run_id, seed, folder
-        self._registry = registry
+        self._folder, self._registry = folder, registry
         self._environ = os.environ if environ is None else environ
         self._secrets: Secrets | None = None
-        self._ready: dict[int, _Ready | NotRecomputable] = {}
+        facts = RunFacts(run_id, seed, SystemClock(), Redactor(), Answers())
+        self._around = Surroundings(facts, threading.Event(), lambda: None, lambda note: None)
+        self._ready: dict[int, PluginNode | NotRecomputable] = {}
 
     def close(self) -> None:
         """Close every plugin that was built."""
         for each in self._ready.values():
-            if isinstance(each, _Ready):
-                _quietly(each.plugin.close)
+            if isinstance(each, PluginNode):
+                each.close()
+        self._around.close()
 
     # --- What can be made again -----------------------------------------------------------------
 
     def process(self, node: Recorded, row: Row, visiting: Visiting) -> Any:
         """What a transform gives for `row`. Raises NotRecomputable."""
-        return self._call(node, row, visiting, _process)
+        return self._call(node, row, visiting)
 
     def label(self, node: Recorded, row: Row, visiting: Visiting) -> str:
         """The label that a gate gives for `row`. Raises NotRecomputable."""
@@ -151,8 +123,18 @@ class Recomputer:
             except (ValueError, FrameError) as error:
                 raise NotRecomputable(str(error)) from error
         else:
-            value = self._call(node, row, visiting, _evaluate)
-        return _label(value)
+            value = self._call(node, row, visiting)
+        label = label_of(value)
+        if not isinstance(label, str):
+            raise NotRecomputable(f"asked again, it gives {type(value).__name__} instead of a label")
+        return label
+
+    def form_of(self, value: Any) -> Made:
+        """The row that a plugin gave, with its canonical form. Raises NotRecomputable if it is none."""
+        try:
+            return made_row(value, self._around.facts.redactor)
+        except Otherwise as other:
+            raise NotRecomputable(f"made again, it gives {other} instead of a row") from other
 
     @staticmethod
     def merged(node: Recorded, branches: Mapping[str, Row]) -> Row:
@@ -162,37 +144,24 @@ class Recomputer:
         except FrameError as error:
             raise NotRecomputable(str(error)) from error
 
-    def _call(
-        self, node: Recorded, row: Row, visiting: Visiting, call: Callable[[Any, Row, _Replay], Any]
-    ) -> Any:
+    def _call(self, node: Recorded, row: Row, visiting: Visiting) -> Any:
         if node.determinism is None or Determinism(node.determinism) not in RECOMPUTABLE:
             raise NotRecomputable(f"{node.plugin} is {node.determinism}, and its output was not kept")
-        ready = self._get(node)
-        context = self._context(node, ready.plugin, ready.redactor, visiting)
-        try:
-            value = call(ready.plugin, row, context)
-        except NotRecomputable:
-            raise
-        except (Exception, SystemExit) as error:
-            if context.missing:
-                raise NotRecomputable(context.missing) from error
-            why = ready.redactor.text(f"{type(error).__name__}: {error}")
-            raise NotRecomputable(f"made again, it fails: {why}") from error
-        if context.missing:
-            raise NotRecomputable(context.missing)
+        attempt = visiting.visit, visiting.attempt
+        (value,) = call_again(
+            self._get(node), self._around, attempt, [visiting.token], [row], visiting.answers
+        )
+        match value:
+            case Raised(error=NoAnswer() as missing):
+                raise NotRecomputable(f"it makes a call ({missing.kind}) of which the record has no answer")
+            case Raised(error=error):
+                why = told(value, self._around.facts.redactor)
+                raise NotRecomputable(f"made again, it fails: {why}") from error
         return value
-
-    def _context(self, node: Recorded, plugin: Plugin, redactor: Redactor, visiting: Visiting) -> _Replay:
-        def secret(name: str) -> str:
-            value: str = getattr(plugin.config, name).get_secret_value()
-            return value
-
-        facts = RunFacts(self._run_id, self._seed, SystemClock(), redactor)
-        return _Replay(facts, node, visiting, secret)
 
     # --- Plugins built again --------------------------------------------------------------------
 
-    def _get(self, node: Recorded) -> _Ready:
+    def _get(self, node: Recorded) -> PluginNode:
         if node.number not in self._ready:
             try:
                 self._ready[node.number] = self._build(node)
@@ -203,26 +172,39 @@ class Recomputer:
             raise NotRecomputable(*ready.args)
         return ready
 
-    def _build(self, node: Recorded) -> _Ready:
+    def _build(self, node: Recorded) -> PluginNode:
         found = self._find(node)
-        revealed: list[str] = []
-        options = self._with_secrets(node.options, node.written, revealed)
-        redactor = Redactor(revealed)
+        options = self._with_secrets(node.options, node.written)
         context = {FOLDER: self._folder} if self._folder else None
-        plugin: Any = None
+
+        def build() -> Plugin:
+            return found.plugin(found.plugin.Config.model_validate(options, context=context))
+
         try:
-            plugin = found.plugin(found.plugin.Config.model_validate(options, context=context))
-            plugin.start(self._context(node, plugin, redactor, Visiting(None, 0, 0)))
+            plugin = PluginNode(
+                node.number,
+                node.name,
+                _ref(node, found, build),
+                CallPolicy(),
+                self._around,
+                _CALLS[found.kind],
+            )
+        except FrameError as error:
+            raise self._unstarted(node, error) from error
+        try:
+            plugin.start()
             self._check_evidence(node, plugin)
-        except NotRecomputable:
-            _quietly(plugin.close)
-            raise
-        except (Exception, SystemExit) as error:
-            if plugin is not None:
-                _quietly(plugin.close)
-            why = redactor.text(str(error) or type(error).__name__)
-            raise NotRecomputable(f"{node.plugin} cannot be started again: {why}") from error
-        return _Ready(plugin, redactor)
+        except FrameError as error:
+            plugin.close()
+            raise self._unstarted(node, error) from error
+        return plugin
+
+    def _unstarted(self, node: Recorded, error: FrameError) -> NotRecomputable:
+        if isinstance(error, NotRecomputable):
+            return error
+        why = error.why if isinstance(error, PluginFailed) else str(error)
+        why = self._around.facts.redactor.text(why)
+        return NotRecomputable(f"{node.plugin} cannot be started again: {why}")
 
     def _find(self, node: Recorded) -> Found:
         recorded = f"{node.distribution} {node.version}" if node.distribution else "the pipeline's own code"
@@ -239,30 +221,28 @@ class Recomputer:
             raise NotRecomputable(f"recorded by {recorded}, whose code has changed since")
         return found
 
-    def _check_evidence(self, node: Recorded, plugin: Any) -> None:
-        tell = getattr(plugin, "evidence", None)
-        if node.evidence is None or tell is None:
-            return
-        if canonical(tell()) != canonical(node.evidence):
+    @staticmethod
+    def _check_evidence(node: Recorded, plugin: PluginNode) -> None:
+        evidence = None if node.evidence is None else plugin.evidence()
+        if evidence is not None and canonical(evidence) != canonical(node.evidence):
             raise NotRecomputable(f"what {node.plugin} reads is not what it was when the run took place")
 
-    def _with_secrets(self, options: Any, written: Any, revealed: list[str]) -> Any:
+    def _with_secrets(self, options: Any, written: Any) -> Any:
         """Recorded options with the secrets that the pipeline file refers to."""
         if isinstance(written, str) and (match := _SECRET.fullmatch(written)):
-            revealed.append(self._secret(match[1], options))
-            return revealed[-1]
+            secret = self._secret(match[1], options)
+            self._around.facts.redactor.learn([secret])
+            return secret
         if isinstance(options, Mapping):
             inner = written if isinstance(written, Mapping) else {}
-            return {
-                key: self._with_secrets(value, inner.get(key), revealed) for key, value in options.items()
-            }
+            return {key: self._with_secrets(value, inner.get(key)) for key, value in options.items()}
         if isinstance(options, list):
             items = (
                 written
                 if isinstance(written, list) and len(written) == len(options)
                 else [None] * len(options)
             )
-            return [self._with_secrets(*pair, revealed) for pair in zip(options, items, strict=True)]
+            return [self._with_secrets(*pair) for pair in zip(options, items, strict=True)]
         return options
 
     def _secret(self, name: str, recorded: Any) -> str:
@@ -297,42 +277,29 @@ def coalesce_of(node: Recorded) -> CoalesceNode:
     )
 
 
-def form_of(value: Any) -> tuple[Row, bytes]:
-    """The row that a plugin gave, with its canonical form. Raises NotRecomputable if it is none."""
-    if not isinstance(value, Mapping):
-        raise NotRecomputable(f"made again, it gives {type(value).__name__} instead of a row")
-    try:
-        row = freeze(value)
-        return row, canonical(row)
-    except NotCanonical as error:
-        raise NotRecomputable(f"made again, it gives what has no canonical form: {error}") from error
+def _process(plugin: Any) -> Call:
+    call: Call = plugin.process
+    return call
 
 
-def _process(plugin: Any, row: Row, context: _Replay) -> Any:
-    many = getattr(plugin, "process_many", None)
-    if many is not None:
-        return next(iter(many([row], context)))
-    if inspect.iscoroutinefunction(plugin.process):
-        return asyncio.run(plugin.process(row, context))
-    return plugin.process(row, context)
+def _evaluate(plugin: Any) -> Call:
+    call: Call = plugin.evaluate
+    return call
 
 
-def _evaluate(plugin: Any, row: Row, context: _Replay) -> Any:
-    if inspect.iscoroutinefunction(plugin.evaluate):
-        return asyncio.run(plugin.evaluate(row, context))
-    return plugin.evaluate(row, context)
+_CALLS = {Kind.TRANSFORM: _process, Kind.GATE: _evaluate}
 
 
-def _label(value: Any) -> str:
-    if isinstance(value, Route):
-        return value.label
-    if isinstance(value, bool):
-        return _TRUTH[value]
-    if isinstance(value, str):
-        return value
-    raise NotRecomputable(f"asked again, it gives {type(value).__name__} instead of a label")
-
-
-def _quietly(close: Callable[[], Any]) -> None:
-    with suppress(Exception):
-        close()
+def _ref(node: Recorded, found: Found, build: Callable[[], Plugin]) -> PluginRef:
+    return PluginRef(
+        kind=node.kind,
+        name=node.plugin or "",
+        package=node.package or "",
+        distribution=found.distribution,
+        version=found.version,
+        record_sha256=found.record_sha256,
+        api=found.plugin.api,
+        determinism=found.plugin.determinism,
+        options=node.options,
+        build=build,
+    )

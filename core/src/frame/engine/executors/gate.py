@@ -90,7 +90,7 @@ class GateExecutor(Executor):
             if isinstance(value, Cancelled):
                 answer.cancelled = True
                 continue
-            label = self._known(_label(value))
+            label = self._known(label_of(value))
             if isinstance(value, Route) and value.reason:
                 try:
                     reasons[token] = canonical(self.around.facts.redactor.data(value.reason))
@@ -136,7 +136,7 @@ class GateExecutor(Executor):
             )
 
 
-def _label(value: Any) -> str | ErrorInfo:
+def label_of(value: Any) -> str | ErrorInfo:
     """The label that a gate's answer stands for."""
     match value:
         case str():
