@@ -12,6 +12,7 @@ from frame.clock import Clock
 from frame.engine.result import RunResult
 from frame.engine.runner import Runner
 from frame.events import RunStatus
+from frame.failpoints import reached
 from frame.operations.anchoring import Anchoring
 from frame.operations.compile import Compiled
 from frame.telemetry.environment import listener_from_environment
@@ -61,5 +62,6 @@ def conduct(
         status = result.status
     finally:
         audience.run_finished(status)
+        reached("before_receipt")
         receipt = anchoring.keep_receipt(recorder, clock)
     return replace(result, receipt=receipt)

@@ -14,6 +14,7 @@ from frame.engine.inflight import InFlight
 from frame.engine.nodes import PluginNode, Surroundings
 from frame.errors import ConfigError, NotCanonical, SinkError
 from frame.events import ArtifactMade, Path, SinkConfirmed, SinkIntended
+from frame.failpoints import reached
 from frame.graph.model import Graph, SinkNode
 from frame.plugin.protocols import Delivery
 from frame.plugin.results import Artifact, Rejected
@@ -145,7 +146,9 @@ class SinkExecutor:
 
     def publish(self) -> ArtifactMade | None:
         """Let the sink bring out what it has made."""
+        reached("before_publish")
         artifact: Artifact | None = self._plugin.finish()
+        reached("after_publish")
         if artifact is None:
             return None
         uri = self._around.facts.redactor.text(artifact.uri)
@@ -169,5 +172,9 @@ def _may_be_repeated(outcome: object) -> bool:
 
 
 def _write(plugin: Any, rows: Sequence[Row], key: str) -> tuple[Sequence[Rejected], Any]:
+    reached("before_sink_write")
     rejected = tuple(plugin.write(rows, key) or ())
-    return rejected, plugin.position()
+    reached("after_sink_write")
+    position = plugin.position()
+    reached("after_sink_sync")
+    return rejected, position
