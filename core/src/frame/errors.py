@@ -30,6 +30,7 @@ Facts go in as arguments, the text is built by the class, and the same arguments
 an error can be pickled and survives a process boundary.
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -270,6 +271,22 @@ class ExportError(FrameError):
 
 class OutOfResources(FrameError):
     """The machine, or a limit on this process, gives no more of something. What was committed is safe."""
+
+
+_SCARCITY = frozenset(
+    getattr(errno, name)
+    for name in ("EDQUOT", "EFBIG", "EIO", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EROFS")
+    if hasattr(errno, name)
+)
+
+
+def is_scarcity(error: BaseException) -> bool:
+    """Whether `error` says that the machine, or a limit, gives no more, so that the same may go well later.
+
+    >>> is_scarcity(OSError(errno.ENOSPC, "No space left on device")), is_scarcity(FileNotFoundError())
+    (True, False)
+    """
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _SCARCITY)
 
 
 class Refused(FrameError):

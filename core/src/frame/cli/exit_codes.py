@@ -48,7 +48,6 @@ OF_ERRORS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.TryAgainLater, ExitCode.LATER),
     (errors.FrameBug, ExitCode.BUG),
     (errors.FrameError, ExitCode.FAILED),
-    (MemoryError, ExitCode.STOPPED),
     (KeyboardInterrupt, ExitCode.INTERRUPTED),
     (BaseException, ExitCode.BUG),
 )
@@ -61,6 +60,8 @@ def of_error(error: BaseException) -> ExitCode:
     >>> of_error(errors.SinkError("out", "the disk is full")), of_error(ZeroDivisionError())
     (<ExitCode.STOPPED: 6>, <ExitCode.BUG: 70>)
     """
+    if errors.is_scarcity(error):
+        return ExitCode.STOPPED
     return next(code for kind, code in OF_ERRORS if isinstance(error, kind))
 
 

@@ -8,7 +8,7 @@ import click
 
 from frame.cli.exit_codes import ExitCode, of_error
 from frame.cli.output import NobodyReads, complain, hand_over, leave_stdout, print_json, say
-from frame.errors import ConfigError, FrameError
+from frame.errors import ConfigError, FrameError, is_scarcity
 from frame.secrecy import PROCESS
 
 SCHEMA_VERSION = 1
@@ -51,6 +51,9 @@ def _tell(error: BaseException, debug: bool) -> None:
             complain("there is no memory left; what was committed is safe")
         case KeyboardInterrupt():
             complain("interrupted")
+        case OSError() if is_scarcity(error):
+            where = f": {error.filename}" if error.filename else ""
+            complain(f"{error.strerror}{where}; what was committed is safe")
         case _:
             complain(f"{type(error).__name__}: {error}".strip())
             complain(

@@ -5,8 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 from frame.engine.redaction import Redactor, message_of
-from frame.errors import ConfigError, FrameError, RetryableError, RowError
+from frame.errors import (
+    ConfigError,
+    FrameError,
+    OutOfResources,
+    PluginFailed,
+    RetryableError,
+    RowError,
+    SinkError,
+    SourceError,
+    is_scarcity,
+)
 from frame.events import ErrorInfo
+from frame.graph.model import PluginRef
+from frame.plugin.protocols import Kind
 from frame.plugin.results import Fail, Suspend
 
 MAX_MESSAGE = 2_000
@@ -82,3 +94,17 @@ def is_rows_fault(value: Any) -> bool:
 
 def _short(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]}\n[...]\n{text[-limit // 2 :]}"
+
+
+def failed_in(step: str, node: str, plugin: PluginRef, told: str, error: BaseException) -> FrameError:
+    """What to raise where `error` has ended a step of a plugin's life; `told` is what may be said of it.
+
+    The world is at fault where a disk is full or a server is away, the plugin otherwise.
+    """
+    if isinstance(error, OSError) and plugin.kind == Kind.SINK:
+        return SinkError(node, told)
+    if isinstance(error, OSError) and plugin.kind == Kind.SOURCE:
+        return SourceError(node, told)
+    if is_scarcity(error):
+        return OutOfResources(f"node {node!r}, in {step}: {told}")
+    return PluginFailed(node, plugin.name, step, told)

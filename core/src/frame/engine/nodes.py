@@ -12,7 +12,7 @@ from frame.clock import Clock
 from frame.engine.breaker import breaker_for
 from frame.engine.calls import Call, TimedOut, Watch, call_in_turn
 from frame.engine.context import CallLog, NodeContext, RunFacts
-from frame.engine.failures import UNSUCCESSFUL, Cancelled, Failure, Raised, error_of, outcome_of
+from frame.engine.failures import UNSUCCESSFUL, Cancelled, Failure, Raised, error_of, failed_in, outcome_of
 from frame.engine.limits import limiter_for
 from frame.engine.redaction import secrets_in
 from frame.errors import FrameBug, FrameError, PluginFailed, UsageError
@@ -160,7 +160,7 @@ class PluginNode:
         cause = redactor.cause(error)
         if isinstance(error, FrameError) and cause is error:
             raise error
-        raise PluginFailed(self.name, self.ref.name, step, redactor.told(error)) from cause
+        raise failed_in(step, self.name, self.ref, redactor.told(error), error) from cause
 
     def outcome(self, call: Callable[[Any], Any]) -> Any:
         """What `call` gives for the plugin; `Raised` if it raises, or takes too long."""
