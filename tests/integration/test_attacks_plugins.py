@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.attacked import Ended, Place
+from tests.integration.attacked import RESUMABLE, Ended, Place
 
 HOOKS = """
 from frame.plugin import hookimpl
@@ -306,7 +306,7 @@ def test_what_a_plugin_prints_is_a_message_and_not_data(tmp_path: Path) -> None:
     ended.says("to stdout\\x1b[2J", r'warning: frame.node.suspect: \n{"level":"critical"}\x1b[2Jlog')
 
 
-@pytest.mark.parametrize(("how", "code"), [("_exit", 0), ("segfault", -signal.SIGSEGV)])
+@pytest.mark.parametrize(("how", "code"), [("_exit", RESUMABLE), ("segfault", -signal.SIGSEGV)])
 def test_a_plugin_that_ends_the_process_leaves_a_run_that_is_not_complete(
     tmp_path: Path, how: str, code: int
 ) -> None:
@@ -316,7 +316,7 @@ def test_a_plugin_that_ends_the_process_leaves_a_run_that_is_not_complete(
 
     assert ended.code == code
     (run,) = place.json("runs", "list")["runs"]
-    assert run["status"] == "running"
+    assert run["status"] == "crashed"
     assert run["ended_at"] is None
     assert not (tmp_path / "out" / "out.jsonl").exists()
 
