@@ -200,8 +200,22 @@ def _inspect(path: Path) -> None:
         raise Refused(f"{path} is not an audit store (not a SQLite file); it was left as it is")
     if len(header) < 100 or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise Refused(f"{path} is a SQLite file, but not an audit store; it was left as it is")
+    _refuse_without_log(path)
     if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
         raise AuditError(str(path), f"is read-only. {_REMEDIES['readonly']}")
+
+
+def _refuse_without_log(path: Path) -> None:
+    """Raises Refused if somebody has taken away the write-ahead log, and with it the newest commits.
+
+    SQLite makes the log before its index and removes it after that, so only a stranger leaves the index alone.
+    """
+    log, index = Path(f"{path}-wal"), Path(f"{path}-shm")
+    if index.exists() and not log.exists():
+        raise Refused(
+            f"{log} is missing, which held the newest commits of the audit store {path.name}: put it back, or restore "
+            f"a backup. To go on without what was in it, remove {index}"
+        )
 
 
 def _refuse_network(path: Path) -> None:
