@@ -267,9 +267,8 @@ def plain(value: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    folder: FilePath = tmp_path_factory.mktemp("audit")
-    with store.open(f"sqlite:///{folder}/audit.db") as opened:
+def database(module_store_url: str) -> Iterator[Database]:
+    with store.open(module_store_url) as opened:
         yield opened
 
 

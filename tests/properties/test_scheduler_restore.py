@@ -29,9 +29,8 @@ ids = count()
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    folder: Path = tmp_path_factory.mktemp("restored")
-    with store.open(f"sqlite:///{folder}/audit.db") as opened:
+def database(module_store_url: str) -> Iterator[Database]:
+    with store.open(module_store_url) as opened:
         yield opened
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
+    Column,
     Connection,
     Engine,
     Integer,
@@ -26,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import TypeEngine
 
 from frame.audit import schema
 from frame.audit.backend import Rows
@@ -111,9 +113,9 @@ class Postgresql:
 
     def _check_session(self, connection: "psycopg.Connection[Any]", record: object) -> None:
         """Look at a new connection before it is used."""
-        from frame.audit.postgresql_cursor import Cursor
+        from frame.audit.postgresql_session import teach
 
-        connection.server_cursor_factory = Cursor
+        teach(connection)
         self._check_settings(connection)
 
     def _check_settings(self, connection: "psycopg.Connection[Any]") -> None:
@@ -200,14 +202,24 @@ _INSERT_DIGESTS = (
     f"VALUES ({', '.join('%s' for _ in schema.payload_digests.columns)}) ON CONFLICT DO NOTHING"
 )
 """Requests and answers that are alike are kept once, which COPY cannot say."""
-_TYPES = {SmallInteger: "int2", Integer: "int4", BigInteger: "int8", Text: "text", LargeBinary: "bytea"}
+_COPIED = {SmallInteger: "int2", Integer: "int4", BigInteger: "int8", Text: "text", LargeBinary: "bytea"}
+
+
+_NARROW = frozenset({"run", "n", "fan", "token_width", "visit_width", "group_width"})
+"""Counts of runs, of commits and of digits: 32 bits hold them, and `substr` takes no more."""
+
+
+def type_of(column: Column[Any]) -> TypeEngine[Any]:
+    """The type of a column in PostgreSQL. Integers have 64 bits as in SQLite: COPY cuts off what does not fit."""
+    widened = type(column.type) is Integer and column.name not in _NARROW
+    return BigInteger() if widened else column.type
 
 
 @cache
 def _copying(table: Table) -> tuple[str, tuple[str, ...]]:
     """The statement for a table, and the types of its columns."""
     names = ", ".join(column.name for column in table.columns)
-    types = tuple(_TYPES[type(column.type)] for column in table.columns)
+    types = tuple(_COPIED[type(type_of(column))] for column in table.columns)
     return f"COPY {table.name} ({names}) FROM STDIN (FORMAT BINARY)", types
 
 

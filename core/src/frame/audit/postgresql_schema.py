@@ -7,12 +7,12 @@ partition: both rows are of one run, so they are in partitions of the same numbe
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import Connection, ForeignKeyConstraint, Table
+from sqlalchemy import Connection, ForeignKeyConstraint, MetaData, Table
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment, SetTableComment
 
 from frame.audit import schema
 from frame.audit.migrations import fresh
-from frame.audit.postgresql import SCHEMA
+from frame.audit.postgresql import SCHEMA, type_of
 
 PARTITIONS = 64
 LOCK = 0x66726D65
@@ -45,7 +45,18 @@ def _grows_with_rows(table: Table) -> bool:
     )
 
 
-PARTITIONED = tuple(table for table in schema.metadata.sorted_tables if _grows_with_rows(table))
+def _tables() -> tuple[Table, ...]:
+    """The tables with their types in PostgreSQL, those before that others refer to."""
+    metadata = MetaData()
+    for table in schema.metadata.sorted_tables:
+        copied = table.to_metadata(metadata)
+        for column in copied.columns:
+            column.type = type_of(column)
+    return tuple(metadata.sorted_tables)
+
+
+TABLES = _tables()
+PARTITIONED = frozenset(table.name for table in TABLES if _grows_with_rows(table))
 """Whatever belongs to a chunk, and the blocks."""
 
 
@@ -67,12 +78,12 @@ def run_script(connection: Connection, script: Iterable[str]) -> None:
 def statements(connection: Connection) -> Iterator[str]:
     """What creates tables and triggers, in order."""
     dialect = connection.dialect
-    for table in schema.metadata.sorted_tables:
+    for table in TABLES:
         own = [each for each in table.foreign_key_constraints if not _is_by_partition(table, each)]
         created = str(
             CreateTable(table, include_foreign_key_constraints=own).compile(dialect=dialect)
         ).strip()
-        yield f"{created} PARTITION BY HASH (run)" if table in PARTITIONED else created
+        yield f"{created} PARTITION BY HASH (run)" if table.name in PARTITIONED else created
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             yield str(CreateIndex(index).compile(dialect=dialect)).strip()
         if table.comment:
@@ -83,12 +94,13 @@ def statements(connection: Connection) -> Iterator[str]:
     for name, body in FUNCTIONS.items():
         yield f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $body${body}$body$"
     yield from triggers().values()
-    for table in PARTITIONED:
-        yield from _partitions(table)
+    for table in TABLES:
+        if table.name in PARTITIONED:
+            yield from _partitions(table)
 
 
 def _is_by_partition(table: Table, foreign: ForeignKeyConstraint) -> bool:
-    return table in PARTITIONED and foreign.referred_table in PARTITIONED
+    return {table.name, foreign.referred_table.name} <= PARTITIONED
 
 
 def _partitions(table: Table) -> Iterator[str]:

@@ -220,7 +220,7 @@ SELECT b.run, b.batch, b.node, b.opened_us, b.members,
        e.duration_us,
        (SELECT count(*) FROM segments a WHERE a.run = b.run AND a.batch = b.batch
           AND a.kind = 'batch_attempt_failed') AS failed_attempts
-FROM (SELECT s.run, s.batch, s.node, min(s.opened_us) AS opened_us, sum(s.size) AS members
+FROM (SELECT s.run, s.batch, s.node, min(s.opened_us) AS opened_us, CAST(sum(s.size) AS BIGINT) AS members
       FROM segments s WHERE s.batch IS NOT NULL AND s.kind = 'buffered' GROUP BY s.run, s.batch, s.node) b
 LEFT JOIN segments e ON e.run = b.run AND e.batch = b.batch AND e.part = 0
      AND e.kind IN ('batch_flushed', 'batch_failed')
