@@ -81,17 +81,19 @@ class Chain:
                 yield fact
 
     def _facts(self, block: Stored) -> Iterator[bytes]:
-        written = from_json(block.counts)
-        chunk = self._chunk_of(block.n)
-        for each in TABLES:
-            if each.name in written:
-                wanted = select(*each.c).where(each.c.run == self.record.run, *_within(each, block.n, chunk))
-                for row in self.record.stream(wanted.order_by(*each.primary_key)):
-                    yield fact_line(each, row[1:])
+        for each, row in facts_of(self.record, block):
+            yield fact_line(each, row[1:])
 
-    def _chunk_of(self, n: int) -> int | None:
-        c = schema.chunks.c
-        return self.record.connection.scalar(select(c.chunk).where(c.run == self.record.run, c.block == n))
+
+def facts_of(record: RunRecord, block: Stored) -> Iterator[tuple[Table, Stored]]:
+    """The rows that a block stands for, each with its table, in the order of the leaves."""
+    written, c = from_json(block.counts), schema.chunks.c
+    chunk = record.connection.scalar(select(c.chunk).where(c.run == record.run, c.block == block.n))
+    for each in TABLES:
+        if each.name in written:
+            wanted = select(*each.c).where(each.c.run == record.run, *_within(each, block.n, chunk))
+            for row in record.stream(wanted.order_by(*each.primary_key)):
+                yield each, row
 
 
 def _block_fields(block: Stored) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from frame.audit import queries
 from frame.audit.export.source import RunRecord
@@ -22,18 +22,25 @@ class Dataset:
     @property
     def namespace(self) -> str:
         """Where it is, in the naming of OpenLineage: `file`, or scheme and host."""
-        parts = urlsplit(self.uri)
-        if parts.scheme in ("", "file"):
-            return "file"
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        scheme, host, _ = self._parts
+        return "file" if scheme == "file" else f"{scheme}://{host.rpartition('@')[2]}"
 
     @property
     def name(self) -> str:
         """Its name there."""
-        parts = urlsplit(self.uri)
-        if parts.scheme == "":
-            return self.uri
-        return unquote(parts.path) if parts.scheme == "file" else parts.path.lstrip("/") or parts.netloc
+        scheme, host, path = self._parts
+        if scheme == "file":
+            return unquote(path) if "://" in self.uri else path
+        return path or host.rpartition("@")[2]
+
+    @property
+    def _parts(self) -> tuple[str, str, str]:
+        """Scheme, host and path. What is no URL is a path; what a redaction has left in a URL is no reason to fail."""
+        scheme, divider, rest = self.uri.partition("://")
+        if not divider:
+            return "file", "", self.uri
+        host, slash, path = rest.partition("/")
+        return scheme, host, slash + path if scheme == "file" else path
 
 
 def read_by(record: RunRecord) -> Iterator[Dataset]:

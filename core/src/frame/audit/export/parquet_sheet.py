@@ -9,7 +9,7 @@ from frame.audit.export.kinds import Kind, Record, Type
 from frame.errors import UsageError
 
 SUFFIX = "parquet"
-_PORTION = 20_000
+_PORTION = 5_000
 """Rows a row group: as many are in memory at a time."""
 
 
