@@ -19,6 +19,7 @@ from frame.canonical import restore
 from frame.engine.assembly import Assembly
 from frame.engine.carrying import Carrying
 from frame.engine.executors.aggregation import AggregationExecutor
+from frame.engine.executors.base import fail
 from frame.engine.inflight import InFlight
 from frame.engine.recorder import History
 from frame.engine.reenactment import Reenactment, tokens_under_way
@@ -34,15 +35,32 @@ from frame.events import (
     RowInvalid,
     RowsRead,
     SinkIntended,
+    VisitsBegun,
     VisitStatus,
 )
-from frame.graph.model import Graph
+from frame.graph.model import AggregationNode, AnyNode, GateNode, Graph, TransformNode
 from frame.plugin.protocols import Delivery as DeliveryClass
+from frame.scheduler.work import (
+    Accept,
+    Accepted,
+    Answer,
+    Evaluate,
+    Evaluated,
+    Process,
+    Processed,
+    Work,
+)
 from frame.shapes import shaped
 
 _DIGEST = 32
 IN_DOUBT = ErrorInfo(
     "InDoubt", "the process ended during this call, and nobody knows how far it came", retryable=True
+)
+
+PROCESS_DIED = ErrorInfo(
+    "ProcessDied",
+    "three processes in a row ended with this row in hand, and it was not tried once more",
+    attempts=3,
 )
 
 
@@ -93,13 +111,28 @@ class Resumption:
                 number = attempts.get((begun.node, begun.visit, token), 0)
                 place = begun.node, begun.visit, token, number
                 attempts[place[:3]] = number + 1
-                yield AttemptFailed(
-                    *place, VisitStatus.IN_DOUBT, IN_DOUBT, begun.at_us, max(0, now_us - begun.at_us)
-                )
-        for (node, visit, token), made in attempts.items():
-            plugin = assembly.node(node)
-            if plugin is not None:
+                lasted_us = max(0, now_us - begun.at_us)
+                yield AttemptFailed(*place, VisitStatus.IN_DOUBT, IN_DOUBT, begun.at_us, lasted_us)
+        for (number, visit, token), made in attempts.items():
+            plugin = assembly.node(number)
+            if plugin is not None and isinstance(self._graph.nodes[number], TransformNode | GateNode):
                 plugin.made[visit, token] = made
+
+    # --- Rows that end the process ----------------------------------------------------------------
+
+    @property
+    def careful(self) -> bool:
+        """Whether to have one row in hand at a time, each on record before its call, until a chunk is finished.
+
+        The process has ended twice before that: if a row is the cause, the third time tells which.
+        """
+        return self.stands.tries > 0
+
+    def give_up(self, inflight: InFlight) -> Iterator[tuple[Work, Answer]]:
+        """The visit during which the process has ended again and again, as one that failed."""
+        for begun, tokens in self.stands.doubts() if self.stands.careful else ():
+            if len(begun.tokens) == 1:
+                yield _given_up(self._graph.nodes[begun.node], begun, tokens[0], inflight)
 
     # --- The source -----------------------------------------------------------------------------
 
@@ -155,6 +188,18 @@ class Resumption:
         for _, intent in self.stands.intents.values():
             if assembly.sinks[intent.node].delivery is DeliveryClass.AT_LEAST_ONCE:
                 yield _possible_duplicate(intent, now_us)
+
+
+def _given_up(node: AnyNode, begun: VisitsBegun, token: int, inflight: InFlight) -> tuple[Work, Answer]:
+    assert isinstance(node, TransformNode | GateNode | AggregationNode)
+    failed = [fail(node.on_error, token, PROCESS_DIED, inflight.rows[token])]
+    match node:
+        case TransformNode():
+            return Process(node.number, begun.visit, (token,)), Processed(failed=failed)
+        case GateNode():
+            return Evaluate(node.number, begun.visit, (token,)), Evaluated(failed=failed)
+        case AggregationNode():
+            return Accept(node.number, 0, begun.visit, (token,)), Accepted(failed=failed)
 
 
 def _possible_duplicate(intent: SinkIntended, now_us: int) -> Noted:

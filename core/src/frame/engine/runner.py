@@ -47,7 +47,7 @@ from frame.graph.model import Graph
 from frame.plugin.protocols import Determinism
 from frame.scheduler.scheduler import Scheduler
 from frame.scheduler.state import RunState
-from frame.scheduler.work import Evaluate, Process, Work
+from frame.scheduler.work import Accept, Answer, Evaluate, Process, Work, alone
 
 if TYPE_CHECKING:
     from frame.engine.resumption import Resumption
@@ -105,6 +105,7 @@ class Runner:
         facts = RunFacts(recorder.run_id, graph.settings.seed, clock, self._redactor)
         self._around = Surroundings(facts, self._stop, self._stay_alive, self._commits.note)
         self._assembly: Assembly | None = None
+        self._careful = self._catching_up = False
         self._commits.opened_us = self._lease_us = self._started_us = clock.time_us()
         self._renewal_us = round(recorder.lease_s * 1_000_000 / LEASE_RENEWALS)
 
@@ -174,16 +175,26 @@ class Runner:
         now_us = self._commits.opened_us = self._clock.time_us()
         for event in (*resumption.doubts(self.assembly, now_us), *resumption.repeats(self.assembly, now_us)):
             self._scheduler.record(event)
-        if deliveries:
-            redelivered = [delivery.intent.intent for delivery in deliveries]
-            self._commits.note(Noted("redelivered", now_us, None, {"intents": redelivered}))
+        for work, answer in resumption.give_up(self._inflight):
+            self._settle_work(work, answer)
+        redelivered = [delivery.intent.intent for delivery in deliveries]
+        self._careful = resumption.careful
+        said = {"careful": self._careful, "redelivered": redelivered}
+        self._commits.note(Noted("resumed", now_us, None, said))
         self._commits.deliver(deliveries)
         self._commits.commit()
+        self._catching_up = True
         if self._scheduler.state.waiting or self._scheduler.state.at_sinks:
             self._work()
-            self._commits.hand_over()
+            self._finish_chunk()
         else:
             self._commits.settle_if_source_waits()
+
+    def _finish_chunk(self) -> None:
+        if self._catching_up:
+            self._catching_up = self._careful = False
+            self._commits.note(Noted("caught_up", self._clock.time_us()))
+        self._commits.hand_over()
 
     def _let_writes_end(self) -> None:
         """Sinks are not closed under a write; the run has failed already, so one that fails now is only noted."""
@@ -247,7 +258,7 @@ class Runner:
             read = self._read()
             self._take_in(read)
             self._work()
-            self._commits.hand_over()
+            self._finish_chunk()
             if read.error is not None:
                 raise self._source_failed(read.error)
             if self._stop.is_set():
@@ -293,19 +304,21 @@ class Runner:
     def _work(self) -> None:
         """Do what the scheduler asks until nothing can move."""
         while (work := self._next_work()) is not None:
-            executor = self.assembly.executors[work.node]
             self._announce(work)
-            answer = executor.run(work)
-            events = self._scheduler.settle(work, answer, self._clock.time_us())
-            executor.adopt(events)
-            self._inflight.follow(events)
-            if self._graph.settings.abort_on_error:
-                self._abort_if_unhandled(events)
+            answer = self.assembly.executors[work.node].run(work)
+            self._settle_work(work, answer)
             if answer.cancelled:
                 return
         state = self._scheduler.state
         if state.source_ended and (state.waiting or state.batches or state.forks):
             raise FrameBug("the source has ended, and rows are left that nothing moves on")
+
+    def _settle_work(self, work: Work, answer: Answer) -> None:
+        events = self._scheduler.settle(work, answer, self._clock.time_us())
+        self.assembly.executors[work.node].adopt(events)
+        self._inflight.follow(events)
+        if self._graph.settings.abort_on_error:
+            self._abort_if_unhandled(events)
 
     def _next_work(self) -> Work | None:
         """What is to be done now, after what needed nobody's work has been taken note of."""
@@ -316,19 +329,25 @@ class Runner:
                 self.assembly.executors[event.node].hear(event)
         if self._graph.settings.abort_on_error:
             self._abort_if_unhandled(decided)
-        return self._scheduler.next_work(now_us)
+        work = self._scheduler.next_work(now_us)
+        return work if work is None or not self._careful else alone(work)
 
     def _announce(self, work: Work) -> None:
-        """Put on record, before the call, which visits call the outside world."""
-        if not isinstance(work, Process | Evaluate):
-            return
+        """Put on record, before the call, which visits call the outside world, or may end the process."""
         plugin = getattr(self._graph.nodes[work.node], "plugin", None)
-        if plugin is not None and plugin.determinism in IN_DOUBT:
-            self._scheduler.record(VisitsBegun(work.node, work.visit, work.tokens, self._clock.time_us()))
-            self._commits.settle()
-            self._commits.commit()
-            self._commits.settle()
-            reached("after_announcement")
+        if plugin is None or not (self._careful or plugin.determinism in IN_DOUBT):
+            return
+        if isinstance(work, Process | Evaluate):
+            visit = work.visit
+        elif self._careful and isinstance(work, Accept) and isinstance(work.visits, int):
+            visit = work.visits
+        else:
+            return
+        self._scheduler.record(VisitsBegun(work.node, visit, work.tokens, self._clock.time_us()))
+        self._commits.settle()
+        self._commits.commit()
+        self._commits.settle()
+        reached("after_announcement")
 
     def _abort_if_unhandled(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -47,7 +47,8 @@ class Standing:
     `flushes`: how many attempts of open visits and of open batches have failed. `accepted`: by open batch, the chunk
     in which each part of its members was accepted. `in_doubt`: visits that the last
     commit announced. `observed`, `names`: what the source's first rows have fixed. `abandoned`: the run was given
-    up with tokens that were open. `stopped`: the last commit says why the run stopped short of its end.
+    up with tokens that were open. `stopped`: the last commit says why the run stopped short of its end. `tries`: how
+    often it was resumed since a chunk was last finished; `careful`: the last time with one row in hand at a time.
     """
 
     state: RunState
@@ -65,6 +66,8 @@ class Standing:
     names: dict[str, str] = field(default_factory=dict)
     abandoned: bool = False
     stopped: bool = False
+    tries: int = 0
+    careful: bool = False
 
     def take_in(self, chunk: Chunk) -> None:
         """The next chunk of the record."""
@@ -124,6 +127,10 @@ class Standing:
                 self.observed = note.detail["fields"]
             case "names_normalized":
                 self.names = note.detail["names"]
+            case "resumed":
+                self.tries, self.careful = self.tries + 1, note.detail["careful"]
+            case "caught_up" | "stopped":
+                self.tries, self.careful = 0, False
             case "sink_opened":
                 assert note.node is not None
                 self.sinks.setdefault(note.node, note.detail["position"])

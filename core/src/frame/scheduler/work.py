@@ -5,7 +5,7 @@ the work stands in exactly one part of the answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from frame.events import (
     AttemptFailed,
@@ -78,6 +78,18 @@ class Merge:
 
 
 Work = Process | Evaluate | Accept | Flush | Merge
+
+
+def alone(work: Work) -> Work:
+    """The first token of `work`, if it is about single tokens."""
+    match work:
+        case Process() | Evaluate():
+            return replace(work, tokens=work.tokens[:1])
+        case Accept(visits=visits):
+            first = visits if isinstance(visits, int) else visits[0]
+            return replace(work, tokens=work.tokens[:1], visits=first)
+        case _:
+            return work
 
 
 @dataclass(frozen=True, slots=True)
