@@ -63,12 +63,15 @@ class Receipt:
 
 def text_of(head: Head, at_us: int, log: LogHead | None = None) -> str:
     """The text of a checkpoint, or, with the head of the log, of a receipt."""
+    time = as_datetime(at_us).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    text = f"{statement_of(head)}time {time}\n"
+    return text if log is None else f"{text}log {log.size} {log.hash.hex()}\n"
+
+
+def statement_of(head: Head) -> str:
+    """What both have in common: the run and its chain."""
     root = base64.b64encode(head.tree_root).decode("ascii")
-    lines = [f"{ORIGIN}{head.run_id}", str(head.blocks), root, f"head {head.hash.hex()}"]
-    lines.append(f"time {as_datetime(at_us).isoformat(timespec='microseconds').replace('+00:00', 'Z')}")
-    if log is not None:
-        lines.append(f"log {log.size} {log.hash.hex()}")
-    return "\n".join(lines) + "\n"
+    return f"{ORIGIN}{head.run_id}\n{head.blocks}\n{root}\nhead {head.hash.hex()}\n"
 
 
 def read_text(text: str) -> Statement:

@@ -5,6 +5,7 @@ from frame.operations.explain import explain
 from frame.operations.export import Exported, export
 from frame.operations.keys import RevokedKey, ShownKey, generate_key, revoke_key, rotate_key, show_key
 from frame.operations.plugin_catalog import doctor, plugin_info, plugins
+from frame.operations.proof import ProofReport, prove, verify_proof
 from frame.operations.purge import Purged, purge
 from frame.operations.replay import Replayed, replay
 from frame.operations.resume import resume
@@ -20,6 +21,7 @@ __all__ = [
     "ExportReport",
     "Exported",
     "Picture",
+    "ProofReport",
     "Purged",
     "Replayed",
     "RevokedKey",
@@ -37,6 +39,7 @@ __all__ = [
     "init",
     "plugin_info",
     "plugins",
+    "prove",
     "purge",
     "replay",
     "resume",
@@ -50,4 +53,5 @@ __all__ = [
     "validate",
     "verify",
     "verify_export",
+    "verify_proof",
 ]

@@ -27,10 +27,11 @@ from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
     help="List at most N members of a batch and N source rows.",
 )
 @click.option("--all-members", is_flag=True, help="List all of them.")
+@click.option("--proof", is_flag=True, help="Print a proof instead, as JSON, for `frame verify --proof`.")
 @AUDIT
 @BESIDE
 @JSON
-def command(
+def command(  # noqa: PLR0913 - one parameter for each option
     *,
     run: str,
     audit: str | None,
@@ -40,12 +41,15 @@ def command(
     forward: bool,
     members: int,
     all_members: bool,
+    proof: bool,
     **which: Any,
 ) -> None:
     """Tell what happened in RUN to one row: every step, with its data, and why.
 
     RUN is a run id, the beginning of one, or latest. Name the row by one of --row, --token, or --sink and --index;
     from a row of a sink the story goes back to every source row that it was made of.
+
+    With --proof: what leads from a source row, or a row of a sink, up to a signed checkpoint of the record.
     """
     from frame.cli.output import plugins_apart, print_data, print_json
     from frame.cli.rendering.explanation import text
@@ -55,6 +59,9 @@ def command(
     named = {name: value for name, value in which.items() if value is not None}
     if set(named) not in ({"row"}, {"token"}, {"sink", "index"}):
         raise click.UsageError("Say which row: --row N, --token T, or --sink NAME --index I.")
+    if proof:
+        _prove(run, store_url(audit, beside), named)
+        return
     with plugins_apart():
         explanation = explain(
             run,
@@ -68,3 +75,12 @@ def command(
         print_json(explanation.as_json())
     else:
         print_data(text(explanation))
+
+
+def _prove(run: str, audit: str, named: dict[str, Any]) -> None:
+    from frame.cli.output import print_json
+    from frame.operations import prove
+
+    if "token" in named:
+        raise click.UsageError("--proof goes with --row, or with --sink and --index.")
+    print_json(prove(run, audit=audit, **named))

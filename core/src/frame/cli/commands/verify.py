@@ -37,6 +37,9 @@ _PATH = click.Path(path_type=Path, exists=True)
 @click.option(
     "--export", "export", type=_PATH, metavar="PATH", help="Verify this export; no store is needed."
 )
+@click.option(
+    "--proof", "proof", type=_PATH, metavar="FILE", help="Verify this proof of a row; no store is needed."
+)
 @AUDIT
 @BESIDE
 @JSON
@@ -48,6 +51,7 @@ def command(  # noqa: PLR0913 - one parameter for each option
     keys: tuple[Path, ...],
     artifacts: bool,
     export: Path | None,
+    proof: Path | None,
     audit: str | None,
     beside: Path | None,
     as_json: bool,
@@ -63,6 +67,10 @@ def command(  # noqa: PLR0913 - one parameter for each option
     from frame.operations import verify, verify_export
     from frame.operations.stores import store_url
 
+    if proof is not None:
+        if run or all_runs or export or len(anchors) > 1:
+            raise click.UsageError("--proof goes with --key and one --anchor, and with no RUN.")
+        return _verify_proof(proof, keys, next(iter(anchors), None), as_json)
     if export is not None:
         if run or all_runs or len(anchors) > 1 or len(keys) > 1:
             raise click.UsageError("--export goes with one --key and one --anchor, and with no RUN.")
@@ -82,3 +90,14 @@ def command(  # noqa: PLR0913 - one parameter for each option
     )
     print_json(report.as_json()) if as_json else print_data(text(report))
     return ExitCode.DONE if report.ok else ExitCode.TAMPERED
+
+
+def _verify_proof(proof: Path, keys: tuple[Path, ...], receipt: Path | None, as_json: bool) -> int:
+    from frame.cli.exit_codes import ExitCode
+    from frame.cli.output import print_data, print_json
+    from frame.cli.rendering.verification import proof_text
+    from frame.operations import verify_proof
+
+    found = verify_proof(proof, keys, receipt)
+    print_json(found.as_json()) if as_json else print_data(proof_text(found))
+    return ExitCode.DONE if found.ok else ExitCode.TAMPERED

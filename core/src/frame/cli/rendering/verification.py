@@ -8,6 +8,7 @@ from frame.cli.output import visible
 if TYPE_CHECKING:
     from frame.audit.verify import Finding, Report, RunReport
     from frame.operations import ExportReport
+    from frame.operations.proof import ProofReport
 
 
 def text(report: "Report") -> str:
@@ -47,6 +48,15 @@ def _finding(finding: "Finding") -> Iterator[str]:
     yield f"  {visible(finding.place or 'database')}"
     means = f"; {finding.means}" if finding.means else ""
     yield f"    {visible(finding.what + means)} [{finding.check}]"
+
+
+def proof_text(found: "ProofReport") -> str:
+    """What a proof shows, for reading."""
+    if not found.ok:
+        return visible(f"{found.path} proves nothing: {found.wrong}")
+    data = [] if found.data is None else [found.data.decode("utf-8", "backslashreplace")]
+    lines = [f"run {found.run_id}: proven: {found.about}", *(f"  {text}" for text in data)]
+    return "\n".join(map(visible, [*lines, *(f"  note: {note}" for note in found.notes)]))
 
 
 def export_text(found: "ExportReport") -> str:
