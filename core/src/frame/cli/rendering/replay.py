@@ -35,7 +35,9 @@ def _verdict(found: "Replayed") -> str:
     live = f", {visible(found.live)} called for real" if found.live else ""
     if found.ok:
         return f"done over, all {found.compared:,} results are as on record{live}"
-    return f"done over, {found.total:,} of {found.compared:,} results differ{live}"
+    unreached = sum(tally.unreached for tally in found.nodes.values())
+    behind = f", {unreached:,} behind them are not reached" if unreached else ""
+    return f"done over, {found.total:,} of {found.compared:,} results differ{behind}{live}"
 
 
 def _nodes(found: "Replayed") -> Iterator[str]:
