@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from frame.errors import AuditError
+from frame.errors import AuditError, FrameError
 
 if TYPE_CHECKING:
     from frame.audit.database import Database
@@ -35,7 +35,7 @@ def verify(
     Nothing is written. Raises UsageError if there is no such run, store, receipt or key.
     """
     from frame.audit import database
-    from frame.audit.verify import Finding, Report, verify_store
+    from frame.audit.verify import verify_store
 
     kept, doubts = _anchors(anchors, keys)
     try:
@@ -43,11 +43,21 @@ def verify(
             runs = None if all_runs else [_number(store, run)]
             report = verify_store(store, runs, anchors=_of_runs(store, runs, kept), artifacts=artifacts)
     except AuditError as error:
-        report = Report(error.where, [Finding("database", error.why, "the store cannot be read")])
+        report = _unreadable(error.where, error.why)
+    except FrameError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file can make a database driver raise anything
+        report = _unreadable(audit, f"{type(error).__name__}: {error}")
     report.extend(doubts)
     if anchors and not keys:
         report.notes.append("whose receipts these are was not checked: name the public key with --key")
     return report
+
+
+def _unreadable(where: str, why: str) -> "Report":
+    from frame.audit.verify import Finding, Report
+
+    return Report(where, [Finding("database", why, "the store cannot be opened", key="opening")])
 
 
 def _number(store: "Database", run: str) -> int:
@@ -76,12 +86,14 @@ def _anchors(paths: Sequence[AnyPath], keys: Sequence[AnyPath]) -> "tuple[list[A
     ring = _ring(keys)
     for receipt in _receipts(paths):
         said = receipt.said
-        if ring is not None and ring.signer(receipt.note) is None:
+        signer = None if ring is None else ring.signer(receipt.note)
+        if ring is not None and signer is None:
             what = f"{receipt.where} is not signed by a key that was named"
             doubts.append(Finding("anchor", what, "it may be forged; it was not used", run_id=said.run_id))
             continue
         log = None if said.log is None else (said.log.size, said.log.hash)
-        anchors.append(Anchor(said.run_id, said.blocks, said.tree_root, receipt.where, said.head, log))
+        whose = None if signer is None else str(signer)
+        anchors.append(Anchor(said.run_id, said.blocks, said.tree_root, receipt.where, said.head, log, whose))
     return anchors, doubts
 
 

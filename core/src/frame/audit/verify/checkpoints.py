@@ -57,8 +57,12 @@ def _wrong(row: Row[Any], head: Head | None, log: Log) -> str | None:
         return f"cannot be read: {why}"
     if note.text != text_of(head, row.at_us):
         return "says something else than the chain"
-    if not note.signatures or not any(key.has_signed(note) for key in _keys(log)):
+    signers = [str(key) for key in _keys(log) if key.has_signed(note)]
+    if not signers:
         return "is not signed by a key that the log names"
+    record = log.signed.get((head.run_id, row.blocks, row.at_us), 0)
+    if all(log.revoked.get(line, record) < record for line in signers):
+        return f"is signed by a key that record {log.revoked[signers[0]]} of the log had revoked"
     return None if _is_whole(row.note, note) else "holds more than a note"
 
 

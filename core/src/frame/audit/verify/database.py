@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, select
@@ -56,6 +57,7 @@ def _schema_texts(connection: Connection) -> dict[tuple[str, str], str]:
     }
 
 
+@cache
 def _schema_of_a_new_store() -> dict[tuple[str, str], str]:
     engine = create_engine("sqlite://")
     try:

@@ -25,11 +25,16 @@ class Log:
 
     turns: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
     opened: dict[str, int] = field(default_factory=dict)
-    purged: dict[int, Row[Any]] = field(default_factory=dict)
+    purges: set[tuple[str, int, int]] = field(default_factory=set)
+    """Run id, number of the record and time of every purge."""
     checkpoints: list[tuple[str, int, str, int]] = field(default_factory=list)
     """Run id, blocks, root and time of every checkpoint."""
     keys: list[str] = field(default_factory=list)
     """The lines of the public keys that sign in this store."""
+    revoked: dict[str, int] = field(default_factory=dict)
+    """The line of a public key -> the record from which on nothing counts that it signs."""
+    signed: dict[tuple[str, int, int], int] = field(default_factory=dict)
+    """Run id, blocks and time of a checkpoint -> the record that names it."""
     applied: list[list[Any]] = field(default_factory=list)
     wanted: frozenset[int] = frozenset()
     hashes: dict[int, bytes] = field(default_factory=dict)
@@ -46,11 +51,14 @@ class Log:
             if row.kind == LogKind.RUN_OPENED:
                 self.opened[detail["run_id"]] = row.n
         elif row.kind == LogKind.PURGED:
-            self.purged[row.n] = row
+            self.purges |= {(purged["run_id"], row.n, row.at_us) for purged in detail["runs"]}
         elif row.kind == LogKind.CHECKPOINT:
             self.checkpoints.append((detail["run_id"], detail["blocks"], detail["tree_root"], row.at_us))
+            self.signed.setdefault((detail["run_id"], detail["blocks"], row.at_us), row.n)
         elif row.kind == LogKind.KEY_ADDED:
             self.keys.append(detail["key"])
+        elif row.kind == LogKind.KEY_REVOKED:
+            self.revoked.setdefault(detail["key"], row.n)
         elif row.kind == LogKind.MIGRATED:
             self.applied = detail["applied"]
             self.runs_before = max(self.runs_before, detail["runs_before"])
@@ -104,6 +112,10 @@ def check_anchors(log: Log, anchors: Sequence[Anchor]) -> Iterator[Finding]:
             said = f"its first {anchor.log[0]} records are not those that {anchor.where} was given for"
             means = "the log was written anew, or cut off at its end"
             yield Finding("anchor", said, means, table="store_log", run_id=anchor.run_id)
+        revoked = log.revoked.get(anchor.signer or "")
+        if revoked is not None and (anchor.log is None or anchor.log[0] > revoked):
+            said = f"{anchor.where} is signed by a key that record {revoked} of the log had revoked"
+            yield Finding("anchor", said, "it may be forged", table="store_log", run_id=anchor.run_id)
 
 
 def check_migrations(connection: Connection, log: Log) -> Iterator[Finding]:
@@ -116,11 +128,10 @@ def check_migrations(connection: Connection, log: Log) -> Iterator[Finding]:
 
 
 def check_purges(connection: Connection, log: Log) -> Iterator[Finding]:
-    """Whether every purge has its record in the log, and speaks of its run."""
+    """Whether the purges on record are those that the log names."""
     purges, headers = schema.purges, schema.run_headers
     joined = select(purges, headers.c.run_id).outerjoin(headers, headers.c.run == purges.c.run)
-    for row in connection.execute(joined.order_by(purges.c.log_n, purges.c.run)):
-        record = log.purged.get(row.log_n)
-        if record is None or record.at_us != row.at_us or str(row.run_id) not in record.detail:
-            said = f"record {row.log_n} of the log does not say that this run was purged"
-            yield Finding("log", said, "bytes may have been removed", table="purges", run_id=row.run_id)
+    stored = {(str(row.run_id), row.log_n, row.at_us) for row in connection.execute(joined)}
+    for run_id, n, _ in sorted(stored ^ log.purges, key=lambda purge: (purge[1], purge[0])):
+        said = f"record {n} of the log and the table do not agree that this run was purged"
+        yield Finding("log", said, "bytes may have been removed", table="purges", run_id=run_id)

@@ -51,7 +51,7 @@ class Anchor:
     """What somebody kept outside the store: after `blocks` commits the run's tree had this root.
 
     `where`: what it is, for people. `head`: the hash of the last of these blocks. `log`: how many records the log of
-    the store had, and the hash of the newest of them.
+    the store had, and the hash of the newest of them. `signer`: the line of the public key that it was checked with.
     """
 
     run_id: str
@@ -60,6 +60,7 @@ class Anchor:
     where: str
     head: bytes | None = None
     log: tuple[int, bytes] | None = None
+    signer: str | None = None
 
 
 @dataclass(slots=True)

@@ -41,7 +41,7 @@ class RunVerification:
         discards = conservation.discards(connection, run)
         nodes = schema.nodes
         of_sinks = select(nodes.c.name, nodes.c.node).where(nodes.c.run == run, nodes.c.kind == "sink")
-        sinks = dict(connection.execute(of_sinks).tuples().all())
+        sinks = {row.name: row.node for row in connection.execute(of_sinks)}
         self._journeys = Journeys(discards, frozenset(sinks.values()))
         self._contents = Contents(discards, _renaming(connection, run, sinks))
         self._anchors = sorted(anchors, key=lambda anchor: anchor.blocks)
