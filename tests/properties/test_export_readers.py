@@ -1,8 +1,8 @@
 """The readers of an export, which stream packed segments, against the SQL views of the same run."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from frame import events as ev
@@ -11,10 +11,22 @@ from frame.audit.database import Database
 from frame.audit.export.kinds import KINDS
 from frame.audit.export.reading import READERS
 from frame.audit.export.source import RunRecord
+from frame.audit.opening import RunOpening
+from frame.audit.recorder import Recorder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.test_audit_views import BATCH, BOOM, NAMES, OUT, SOURCE, WORK, MadeUpRun, record
+from tests.properties.test_audit_views import (
+    BATCH,
+    BOOM,
+    NAMES,
+    OUT,
+    SOURCE,
+    WORK,
+    MadeUpRun,
+    opening,
+    record,
+)
 
 VIEWS = {
     "token": ("tokens", "chunk, position, token"),
@@ -70,7 +82,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
 
 def from_view(connection: Any, kind: str, run: int) -> list[dict[str, Any]]:
     view, order = VIEWS[kind]
-    wanted = ", ".join(f'"{name}"' for name in COLUMNS[kind])
+    wanted = ", ".join(f'"{name}"' for name in COLUMNS[kind] if name != "origin_token")
     found = connection.exec_driver_sql(f"SELECT {wanted} FROM {view} WHERE run = {run} ORDER BY {order}")
     return [
         {name: readable(name, value) for name, value in row._mapping.items() if value is not None}
@@ -130,6 +142,71 @@ def test_rows_and_parents_are_those_that_were_told(database: Database, seed: int
         if parents and born[token] != "batch"
     }
     assert {token: sorted(parents) for token, parents in family.items()} == expected
+
+
+ONLY_STORED = {ev.SourceEnded, ev.VisitsBegun}
+"""Events that an export has as facts alone: no token is any further for them."""
+
+
+def where(lines: Iterable[dict[str, Any]]) -> set[tuple[int, int]]:
+    """The events that records are about."""
+    places = [("chunk", "position"), ("ended_chunk", "ended_position")]
+    return {(each[chunk], each[at]) for each in lines for chunk, at in places if chunk in each and at in each}
+
+
+def test_every_kind_of_event_is_in_the_readable_records(database: Database) -> None:
+    seen: set[type] = set()
+    for seed in range(12):
+        story = EventfulRun(seed)
+        chunks: list[ev.Chunk] = []
+        story.chunk = kept_in(chunks, story.chunk)  # type: ignore[method-assign]
+
+        run = record(database, story, [20, 9])
+
+        with database.reading() as connection:
+            told = where(line for kind in COLUMNS for line in from_reader(connection, kind, run))
+        for chunk in chunks:
+            for position, event in enumerate(chunk.events):
+                is_told = (chunk.number, position) in told
+                # A write that took nothing that ended here is told by `confirmed_chunk` of its write.
+                assert is_told or type(event) in {*ONLY_STORED, ev.SinkConfirmed}, event
+                seen.add(type(event))
+    assert seen == set(get_args(ev.Event)) - {ev.Abandoned, ev.Carried}
+
+
+def kept_in(chunks: list[ev.Chunk], make: Callable[..., ev.Chunk]) -> Callable[..., ev.Chunk]:
+    def making(*arguments: Any, **more: Any) -> ev.Chunk:
+        chunks.append(make(*arguments, **more))
+        return chunks[-1]
+
+    return making
+
+
+def test_tokens_of_another_run_and_abandoned_ones_are_told(database: Database) -> None:
+    nodes = opening().nodes
+    linked = RunOpening(
+        "linked", "any", b"{}", nodes, [], started_us=0, origin_run_id="first", origin_kind="dead_letters"
+    )
+    recorder = Recorder(database).begin(linked)
+    rows = ev.Payloads(ev.PayloadKind.ROWS, WORK, range(2), [b'{"n":1}', b'{"n":2}'])
+    carried = ev.Carried(WORK, range(2), [7, 40], bytes(64))
+    recorder.commit(ev.Chunk(0, 3, [carried, ev.Abandoned([1], BOOM)], [rows]))
+
+    with database.reading() as connection:
+        tokens = from_reader(connection, "token", recorder.run)
+        kept = from_reader(connection, "payload", recorder.run)
+        ends = from_reader(connection, "outcome", recorder.run)
+        assert ends == from_view(connection, "outcome", recorder.run)
+
+    assert [(each["token"], each["origin"], each["origin_token"]) for each in tokens] == [
+        (0, "carried", 7),
+        (1, "carried", 40),
+    ]
+    assert [(each["kind"], each["token"], each["data"]) for each in kept] == [
+        ("rows", 0, '{"n":1}'),
+        ("rows", 1, '{"n":2}'),
+    ]
+    assert [(each["token"], each["path"], each["error_type"]) for each in ends] == [(1, "abandoned", "Boom")]
 
 
 def test_a_row_has_its_data_or_says_why_it_has_none(database: Database) -> None:

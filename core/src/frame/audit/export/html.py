@@ -3,17 +3,12 @@
 from importlib.resources import files
 from typing import BinaryIO
 
-from sqlalchemy import select
-
-from frame.audit import queries, schema
 from frame.audit.export import html_sections as part
 from frame.audit.export.chain_lines import Chain
 from frame.audit.export.html_text import text
 from frame.audit.export.source import RunRecord
+from frame.audit.queries import counters_of
 from frame.audit.signing import PrivateKey
-
-_EVER = 0
-"""A time at which every lease is alive: whether a process still works on the run is no fact of the record."""
 
 
 def write(record: RunRecord, file: BinaryIO, key: PrivateKey | None = None) -> None:
@@ -21,17 +16,13 @@ def write(record: RunRecord, file: BinaryIO, key: PrivateKey | None = None) -> N
     chain = Chain(record)
     for _ in chain.follow():
         pass
-    run = queries.describe_run(record.connection, record.run, _EVER)
-    h = schema.run_headers.c
-    origin = record.connection.execute(
-        select(h.origin_run_id, h.origin_kind).where(h.run == record.run)
-    ).one()
-    counters = queries.counters_of(record.connection, record.run)
+    run = record.details()
+    counters = counters_of(record.connection, record.run)
     body = (
         part.heading(run),
         part.warnings(record, run),
         part.figures(counters),
-        part.about(run, (origin.origin_run_id, origin.origin_kind)),
+        part.about(record, run),
         part.graph(record),
         part.nodes(record),
         part.artifacts(record),

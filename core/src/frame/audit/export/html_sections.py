@@ -70,7 +70,7 @@ def figures(counters: dict[str, int]) -> str:
     return f'<div class="figures">{boxes}</div>'
 
 
-def about(run: RunDetails, origin: tuple[str | None, str | None]) -> str:
+def about(record: RunRecord, run: RunDetails) -> str:
     """When, where and with what it ran."""
     summary = run.summary
     ended = summary.ended_us
@@ -84,8 +84,8 @@ def about(run: RunDetails, origin: tuple[str | None, str | None]) -> str:
         "Seed": str(run.seed),
         "Commits": f"{run.chunks:,} with events",
     }
-    if origin[0] is not None:
-        pairs["Carries on"] = f"{code(origin[0])} ({text(origin[1])})"
+    if record.origin_run_id is not None:
+        pairs["Carries on"] = f"{code(record.origin_run_id)} ({text(record.origin_kind)})"
     return section("The run", facts(pairs))
 
 

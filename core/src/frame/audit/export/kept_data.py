@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import and_, select
+from sqlalchemy import ColumnElement, and_, false, or_, select
 
 from frame.audit import schema
 from frame.audit.decoding import block_keys
@@ -27,12 +27,12 @@ def shown(data: bytes) -> Record:
         return {"data_base64": base64.b64encode(data).decode("ascii")}
 
 
-def _blocks(record: RunRecord, *where: object) -> Iterator[Stored]:
+def _blocks(record: RunRecord, *where: ColumnElement[bool]) -> Iterator[Stored]:
     """Stored blocks, `data` is None where their bytes were purged."""
     same = [getattr(_b, key) == getattr(_d, key) for key in ("run", "chunk", "number", "part")]
     joined = schema.payload_blocks.join(schema.payload_data, and_(*same), isouter=True)
     wanted = select(*schema.payload_blocks.c, _d.data).select_from(joined)
-    return record.stream(wanted.where(_b.run == record.run, *where).order_by(*_ORDER))  # type: ignore[arg-type]
+    return record.stream(wanted.where(_b.run == record.run, *where).order_by(*_ORDER))
 
 
 class Rows:
@@ -66,9 +66,18 @@ def _items(block: Stored) -> Iterator[tuple[int | bytes, Record]]:
         yield key, shown(item)
 
 
+def _holds_carried_rows(record: RunRecord) -> ColumnElement[bool]:
+    """Whether a block is of rows that came from another run: these have no source row here."""
+    if record.origin_run_id is None:
+        return false()
+    s = schema.segments.c
+    carried = select(s.kind).where(s.run == _b.run, s.chunk == _b.chunk, s.kind == "carried").exists()
+    return and_(_b.kind == PayloadKind.ROWS.value, carried)
+
+
 def payloads(record: RunRecord) -> Iterator[Record]:
     """One a value that was kept beyond the source rows, and beyond what the sinks were handed."""
-    for block in _blocks(record, _b.kind.in_(READABLE)):
+    for block in _blocks(record, or_(_b.kind.in_(READABLE), _holds_carried_rows(record))):
         for place, (key, fields) in enumerate(_items(block)):
             whose = {"digest": key.hex()} if isinstance(key, bytes) else {"token": key}
             yield {

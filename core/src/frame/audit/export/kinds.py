@@ -52,7 +52,11 @@ KINDS = (
         ints=f"row token {_AT}",
         bools="valid",
     ),
-    _kind("token", "token chunk position origin row node digest", ints=f"token row {_AT}"),
+    _kind(
+        "token",
+        "token chunk position origin row node origin_token digest",
+        ints=f"token row origin_token {_AT}",
+    ),
     _kind("token_parent", "token parent kind chunk position", ints=f"token parent {_AT}"),
     _kind(
         "visit",

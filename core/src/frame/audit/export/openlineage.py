@@ -26,18 +26,16 @@ _ENDS = {
     RunStatus.EMPTY: "COMPLETE",
     RunStatus.FAILED: "FAIL",
     RunStatus.INTERRUPTED: "ABORT",
-    RunStatus.CRASHED: "ABORT",
     RunStatus.RUNNING: "RUNNING",
     RunStatus.WAITING: "RUNNING",
 }
-_EVER = 0
 
 Json = dict[str, Any]
 
 
 def write(record: RunRecord, file: BinaryIO, key: PrivateKey | None = None) -> None:
     """Write the events. They say nothing of `key`: the signature is in the manifest."""
-    run = queries.describe_run(record.connection, record.run, _EVER)
+    run = record.details()
     producer = f"pkg:pypi/frame-core@{run.frame_version}"
     events = _Events(record, run, producer)
     file.writelines(canonical(event) + b"\n" for event in (events.start(), events.latest()))

@@ -27,6 +27,8 @@ Statement = tuple[str, dict[str, Any]]
 def write(record: RunRecord, file: BinaryIO, key: PrivateKey | None = None) -> None:
     """Write the document, section by section. It says nothing of `key`: the signature is in the manifest."""
     prefixes = {"frame": VOCABULARY, "run": f"urn:uuid:{record.run_id}#"}
+    if record.origin_run_id is not None:
+        prefixes["origin"] = f"urn:uuid:{record.origin_run_id}#"
     file.write(b'{"prefix":' + canonical(prefixes))
     for name, section in _SECTIONS.items():
         file.write(b',\n"%b":{' % name.encode())
@@ -45,6 +47,11 @@ def _type(name: str) -> dict[str, str]:
 
 def _token(token: object) -> str:
     return f"run:token-{token}"
+
+
+def _origin(token: object) -> str:
+    """The token of another run that one of this carries on."""
+    return f"origin:token-{token}"
 
 
 def _node(number: int) -> str:
@@ -79,6 +86,8 @@ def _entities(record: RunRecord) -> Iterator[Statement]:
     for token in tokens(record):
         said = {"frame:row": token["row"], "frame:sha256": token["digest"]}
         yield _token(token["token"]), {"prov:type": _type("frame:Token"), **said}
+        if token["origin_token"] is not None:
+            yield _origin(token["origin_token"]), {"prov:type": _type("frame:Token")}
 
 
 def _batches(record: RunRecord) -> Iterator[int]:
@@ -138,6 +147,8 @@ def _derivations(record: RunRecord) -> Iterator[dict[str, Any]]:
         if token["origin"] == "source":
             for each_input in inputs:
                 yield _derived(_token(token["token"]), each_input)
+        elif token["origin_token"] is not None:
+            yield _derived(_token(token["token"]), _origin(token["origin_token"]))
     for parent in token_parents(record):
         yield _derived(_token(parent["token"]), _token(parent["parent"]))
     for output in batch_outputs(record):

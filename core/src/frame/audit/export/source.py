@@ -1,6 +1,7 @@
 """One run of the record, read from its beginning to its end with flat memory: what all readers build on."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -9,7 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, column, select, t
 
 from frame.audit import schema
 from frame.audit.decoding import tokens_of
-from frame.audit.runs import NodeRecord, nodes_of
+from frame.audit.runs import NodeRecord, RunDetails, describe_run, nodes_of
+from frame.events import RunStatus
 
 Stored = Row[Any]
 _RUNS = table("runs", column("run"), column("status"))
@@ -20,15 +22,19 @@ FETCHED = 200
 class RunRecord:
     """The record of one run. `connection` stays the caller's, and should see one state of the store throughout.
 
-    `status` is the one that was recorded last: a run that has crashed is `running` here.
+    `status` is the one that was recorded last: a run that has crashed is `running` here. `origin_run_id`: the run
+    whose tokens this one carries on, `origin_kind` why; None for most.
     """
 
     def __init__(self, connection: Connection, run: int) -> None:
         self.connection, self.run = connection, run
         headers = schema.run_headers
-        found = select(headers.c.run_id, _RUNS.c.status).join(_RUNS, _RUNS.c.run == headers.c.run)
+        said = headers.c.run_id, headers.c.origin_run_id, headers.c.origin_kind, _RUNS.c.status
+        found = select(*said).join(_RUNS, _RUNS.c.run == headers.c.run)
         row = connection.execute(found.where(headers.c.run == run)).one()
         self.run_id: str = row.run_id
+        self.origin_run_id: str | None = row.origin_run_id
+        self.origin_kind: str | None = row.origin_kind
         self.status: str = row.status
         self.nodes: Sequence[NodeRecord] = nodes_of(connection, run)
         self._names = {node.node: node.name for node in self.nodes}
@@ -38,6 +44,11 @@ class RunRecord:
         """Whether payload bytes of the run were removed, on record."""
         p = schema.purges.c
         return self.connection.scalar(select(p.run).where(p.run == self.run).limit(1)) is not None
+
+    def details(self) -> RunDetails:
+        """Everything about the run as a whole, as it was recorded: whether somebody works on it is no fact of it."""
+        details = describe_run(self.connection, self.run, 0)
+        return replace(details, summary=replace(details.summary, status=RunStatus(self.status)))
 
     def name(self, node: int | None) -> str | None:
         """The name of a node by its number."""

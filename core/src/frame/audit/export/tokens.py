@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import or_
 
 from frame.audit import schema
-from frame.audit.decoding import tokens_of
+from frame.audit.decoding import origins_of, tokens_of
 from frame.audit.export.kept_data import Rows
 from frame.audit.export.kinds import Record
 from frame.audit.export.source import RunRecord, Stored, events, nth_digest
@@ -40,13 +40,14 @@ def rows(record: RunRecord) -> Iterator[Record]:
 
 
 def tokens(record: RunRecord) -> Iterator[Record]:
-    """One a token, where it came into being."""
+    """One a token, where it came into being; `origin_token` is that of another run which it carries on."""
     born = or_(_s.first_row.is_not(None), _s.first_child.is_not(None))
     for part in record.segments(born):
         first, count = (
             (part.first_token, part.size) if part.first_row is not None else (part.first_child, part.children)
         )
         node = record.name(0 if part.first_row is not None else part.node)
+        origins = origins_of(part) if part.kind == "carried" else None
         for place in range(count):
             yield {
                 "token": first + place,
@@ -55,6 +56,7 @@ def tokens(record: RunRecord) -> Iterator[Record]:
                 "origin": ORIGINS[part.kind],
                 "row": None if part.first_row is None else part.first_row + place,
                 "node": node,
+                "origin_token": None if origins is None else origins[place],
                 "digest": None if part.kind == "routed" else nth_digest(part.digests, place),
             }
 
