@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 
 class Database:
-    """An open audit store. `close()` it, or use it in a `with`."""
+    """An open audit store. `close()` it, or use it in a `with`. `patience`: with a server that goes away."""
 
     def __init__(self, backend: Backend, patience: Patience) -> None:
-        self._backend, self._patience = backend, patience
+        self._backend, self.patience = backend, patience
 
     @property
     def where(self) -> str:
@@ -99,7 +99,7 @@ class Database:
                 return question(connection)
 
         lost: DBAPIError | None = None
-        for _ in self._patience.attempts():
+        for _ in self.patience.attempts():
             try:
                 return read()
             except DBAPIError as error:
@@ -115,7 +115,7 @@ class Database:
         raises if somebody else has written. Raises AuditError if the transaction cannot be brought to its end.
         """
         lost: DBAPIError | None = None
-        for _ in self._patience.attempts():
+        for _ in self.patience.attempts():
             try:
                 if lost is not None and (found := self._find(find)) is not None:
                     return found
@@ -166,7 +166,7 @@ class Database:
         said = "no attempt" if error is None else self._backend.explain(error)
         return AuditError(
             self.where,
-            f"could not be reached for {self._patience.total_s:.0f} s: {said}. What was committed is safe, and the "
+            f"could not be reached for {self.patience.total_s:.0f} s: {said}. What was committed is safe, and the "
             "run can be resumed.",
         )
 
@@ -211,6 +211,21 @@ def backend_of(url: str) -> Backend:
                 f"audit.url: frame keeps its record in SQLite or PostgreSQL, not in {other} "
                 f"({without_userinfo(url)})"
             )
+
+
+def version_of(backend: Backend) -> int:
+    """The version of the schema of a store as it stands, 0 if there is none. Raises like `open`."""
+    try:
+        backend.prepare(create=False)
+    except UsageError:
+        return 0
+    try:
+        with backend.engine.connect() as connection:
+            return migrations.version(connection)
+    except DatabaseError as error:
+        raise AuditError(backend.where, backend.explain(error)) from error
+    finally:
+        backend.engine.dispose()
 
 
 def _parse(url: str) -> URL:

@@ -18,11 +18,7 @@ WRITTEN_BY_OWNER = frozenset({"migrations", "numbers"})
 class Prepared:
     """A store that is ready. `from_version`: what it was before; 0: there was none. `warnings` are for its owner."""
 
-    where: str
-    version: int
     from_version: int
-    writers: tuple[str, ...] = ()
-    readers: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
@@ -47,7 +43,7 @@ def prepare(
         raise AuditError(backend.where, backend.explain(error)) from error
     finally:
         backend.engine.dispose()
-    return Prepared(backend.where, migrations.NEWEST, found, tuple(writers), tuple(readers), warnings)
+    return Prepared(found, warnings)
 
 
 def _version(connection: Connection, where: str) -> int:

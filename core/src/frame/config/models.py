@@ -177,6 +177,10 @@ class AuditConfig(FileModel):
         description="How long a process that works on a run is believed to live after it was last heard of; then "
         "another one may take the run over.",
     )
+    patience: LongerThanNone = Field(
+        default=timedelta(minutes=5),
+        description="How long a run waits for a database server that goes away, before it stops and can be resumed.",
+    )
     sign: Filled | None = Field(
         default=None,
         description="The file of the private key that signs checkpoints and receipts (frame keys generate); "

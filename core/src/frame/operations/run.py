@@ -51,10 +51,12 @@ def run(
     closing = closing_export(compiled.loaded, anchoring.key)
     compiled.fingerprints.keep()
     from frame.audit import database  # SQLAlchemy: 0.2 s that a pipeline which is not valid need not take
+    from frame.audit.patience import Patience
     from frame.audit.recorder import Recorder
 
     clock = clock or SystemClock()
-    with database.open(audit or compiled.audit_url) as store:
+    patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+    with database.open(audit or compiled.audit_url, patience=patience) as store:
         anchoring.announce(store, clock)
         opening = opening_of(compiled, clock)
         recorder = Recorder(store).begin(opening)

@@ -13,6 +13,33 @@ def command() -> None:
 
 
 @command.command(cls=FrameCommand)
+@click.argument("url")
+@click.option(
+    "--writer", "writers", multiple=True, metavar="ROLE", help="Let ROLE run pipelines. May be repeated."
+)
+@click.option(
+    "--reader", "readers", multiple=True, metavar="ROLE", help="Let ROLE ask questions. May be repeated."
+)
+@JSON
+def init(url: str, writers: tuple[str, ...], readers: tuple[str, ...], as_json: bool) -> None:
+    """Make the audit store at URL, or bring it up to date.
+
+    In PostgreSQL the role in URL becomes its owner, and ROLEs, which have to exist, are granted what they need and no
+    more. May be said again at any time: nothing that is on record changes.
+    """
+    from frame.cli.output import complain, print_data, print_json, visible
+    from frame.operations import init_store
+
+    ready = init_store(url, writers, readers)
+    if as_json:
+        print_json(ready.as_json())
+    else:
+        print_data(visible(ready.said))
+    for warning in ready.warnings:
+        complain(f"{visible(warning)}")
+
+
+@command.command(cls=FrameCommand)
 @click.option(
     "--to",
     type=click.Path(path_type=Path),
