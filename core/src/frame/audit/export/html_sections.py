@@ -106,12 +106,12 @@ def nodes(record: RunRecord) -> str:
     for node in record.nodes:
         found = counted.get(node.node, contents.NodeContents())
         plugin = f"{node.package}.{node.plugin}" if node.plugin else "built in"
-        version = f"{text(node.distribution)} {text(node.version)}" if node.distribution else text(None)
+        version = f"<br>{text(node.distribution)} {text(node.version)}" if node.distribution else ""
         rows.append(
             (
                 f"<b>{text(node.name)}</b>",
                 text(node.kind),
-                f"{text(plugin)}<br>{version}",
+                f"{text(plugin)}{version}",
                 text("writes") if node.kind == "sink" else _determinism(node.determinism),
                 text(found.came),
                 text(found.went),
@@ -202,7 +202,7 @@ def events(record: RunRecord) -> str:
             text(each.kind),
             text(None if each.status is None else each.status.value),
             text(record.name(each.node)),
-            f"<code>{text(_compact(each.detail))}</code>",
+            code(_compact(each.detail)),
         )
         for each in found[:MOST_EVENTS]
     ]

@@ -61,7 +61,8 @@ def story(record: RunRecord, row: int) -> str:
     token = token_of_row(record.connection, record.run, row)
     tokens, is_all = _family(record, token)
     ends = [outcome_of(record.connection, record.run, each) for each in tokens]
-    how = " · ".join(dict.fromkeys(_short_end(end) for end in ends if _is_end(end)))
+    final = [end for end in ends if _is_end(end)] or ends[-1:]
+    how = " ".join(dict.fromkeys(_short_end(end) for end in final))
     parts = [_data(record, token)]
     for each, end in zip(tokens, ends, strict=True):
         steps = "".join(f"<li>{step}</li>" for step in _steps(record, each, end))
@@ -84,8 +85,9 @@ def _family(record: RunRecord, token: int) -> tuple[list[int], bool]:
         found.append(each)
         ended = outcome_of(record.connection, record.run, each)
         if ended is None or ended.batch is None:  # what came of a batch came of all its members
+            known = {*found, *waiting}
             waiting += [
-                child for child in children_of(record.connection, record.run, each) if child not in found
+                child for child in children_of(record.connection, record.run, each) if child not in known
             ]
     return found, not waiting
 
@@ -136,14 +138,18 @@ def _visit(record: RunRecord, visit: Visit) -> str:
 def _short_end(end: TokenOutcome | None) -> str:
     if end is None:
         return '<span class="badge warn">open</span>'
-    kind = "bad" if end.outcome is Outcome.FAILURE else "good"
-    return f'<span class="badge {kind}">{text(end.path.value)}</span>'
+    kind = {Outcome.FAILURE: "bad", Outcome.SUCCESS: "good", Outcome.TRANSIENT: "soft"}[end.outcome]
+    return f'<span class="badge {kind}">{_words(end)}</span>'
+
+
+def _words(end: TokenOutcome) -> str:
+    return text(end.path.value.replace("_", " "))
 
 
 def _full_end(record: RunRecord, end: TokenOutcome | None) -> str:
     if end is None:
         return "open: the record has no end of it"
-    said = [f"ended {text(end.path.value)}"]
+    said = [f"ended: {_words(end)}"]
     said += [f"at {text(record.name(end.sink))}"] if end.sink is not None else []
     said += [f"reason {code(end.reason)}"] if end.reason is not None else []
     said += [f"in batch {end.batch}"] if end.batch is not None else []
