@@ -1,20 +1,22 @@
 """What a run came to."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from frame.events import ArtifactMade, ErrorInfo, Event, RunStatus
+from frame.events import ArtifactMade, ErrorInfo, Event, Noted, RunStatus
 from frame.graph.model import Graph
 from frame.telemetry.counts import NodeCounts, counted
 
 
 class Tally:
-    """Counts by node and what the sinks made, folded from events."""
+    """Counts by node, what the sinks made, and rows that they may have twice; folded from events."""
 
     def __init__(self, graph: Graph) -> None:
         self.nodes = {node.number: NodeCounts() for node in graph.nodes}
         self.artifacts: dict[int, ArtifactMade] = {}
+        self.possible_duplicates: Counter[int] = Counter()
         self._unconfirmed: dict[tuple[int, int], int] = {}
 
     def add(self, events: Iterable[Event]) -> None:
@@ -22,8 +24,11 @@ class Tally:
         for event in events:
             for node, more in counted(event, self._unconfirmed):
                 self.nodes[node] += more
-            if isinstance(event, ArtifactMade):
-                self.artifacts[event.node] = event
+            match event:
+                case ArtifactMade(node=node):
+                    self.artifacts[node] = event
+                case Noted(kind="possible_duplicate", node=int(node)):
+                    self.possible_duplicates[node] += event.detail["rows"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class RunResult:
     """What a run came to.
 
     `counters`: as BEHAVIOUR §1 names them; `nodes`: counts by node name; `sinks`: rows written, by sink name;
+    `possible_duplicates`: rows that sinks which cannot tell a repeat were given once more after a crash;
     `error`: why the run did not come to its end, if it did not; `resumable`: whether it can go on from there.
     `receipt`: what was kept of it outside the store.
     """
@@ -54,6 +60,7 @@ class RunResult:
     sinks: Mapping[str, int]
     artifacts: Mapping[str, ArtifactMade]
     duration_s: float
+    possible_duplicates: Mapping[str, int] = field(default_factory=dict)
     error: ErrorInfo | None = None
     cause: BaseException | None = field(default=None, compare=False, repr=False)
     receipt: KeptReceipt | None = None
@@ -97,6 +104,7 @@ class RunResult:
                 }
                 for name, made in self.artifacts.items()
             },
+            "possible_duplicates": dict(self.possible_duplicates),
             "duration_s": self.duration_s,
             "error": None if self.error is None else {"type": self.error.type, "message": self.error.message},
             "receipt": None if self.receipt is None else self.receipt.as_json(),

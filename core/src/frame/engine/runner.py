@@ -238,6 +238,9 @@ class Runner:
             sinks={node.name: self._commits.tally.nodes[node.number].left for node in self._graph.sinks},
             artifacts={names[number]: made for number, made in self._commits.tally.artifacts.items()},
             duration_s=(now_us - self._started_us) / 1_000_000,
+            possible_duplicates={
+                names[number]: rows for number, rows in self._commits.tally.possible_duplicates.items()
+            },
             error=error,
             cause=cause,
         )

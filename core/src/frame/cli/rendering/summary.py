@@ -24,10 +24,12 @@ def summary(result: "RunResult", store_option: str = "") -> Iterator[str]:
     yield f"run {result.run_id}: {result.status.value.replace('_', ' ')}"
     if result.error is not None:
         yield f"  {result.error.message}"
-    if result.error is None or result.counters["rows"]:
+    if result.error is None or result.counters["tokens"]:
         yield f"  {_totals(result)}"
         yield from _sinks(result)
     yield from _failures(result)
+    for name, rows in result.possible_duplicates.items():
+        yield f"sink {visible(name)} may have {rows_text(rows)} twice: given to it once more after a crash"
     yield from _hints(result, store_option)
     if result.receipt is not None:
         by = "not signed" if result.receipt.key_id is None else f"signed by key {result.receipt.key_id}"
@@ -37,7 +39,9 @@ def summary(result: "RunResult", store_option: str = "") -> Iterator[str]:
 def _totals(result: "RunResult") -> str:
     counters = result.counters
     rate = f", {counters['rows'] / result.duration_s:,.0f} rows/s" if result.duration_s >= 0.1 else ""
-    parts = [f"{rows_text(counters['rows'])} in {result.duration_s:.2f} s{rate}"]
+    carried = counters["tokens"] and not counters["rows"]
+    what = tokens_text(counters["tokens"]) if carried else rows_text(counters["rows"])
+    parts = [f"{what} in {result.duration_s:.2f} s{rate}"]
     parts += [
         f"{counters[name]:,} {name}" for name in ("discarded", "dropped", "failed", "open") if counters[name]
     ]
@@ -72,6 +76,9 @@ def _failures(result: "RunResult") -> Iterator[str]:
 
 
 def _hints(result: "RunResult", store_option: str) -> Iterator[str]:
+    if result.counters["unhandled"]:
+        yield f"dead letters: frame dead-letters list {result.run_id}{store_option}"
+        yield f"when it is mended: frame dead-letters retry {result.run_id} --all{store_option}"
     if result.counters["failed"]:
         yield f"what went wrong: frame runs show latest{store_option}"
     if result.counters["rows"]:
@@ -99,6 +106,15 @@ def rows_text(count: int) -> str:
     ('1 row', '12,345 rows')
     """
     return f"{count:,} row{'s' * (count != 1)}"
+
+
+def tokens_text(count: int) -> str:
+    """So many tokens.
+
+    >>> tokens_text(1), tokens_text(2)
+    ('1 token', '2 tokens')
+    """
+    return f"{count:,} token{'s' * (count != 1)}"
 
 
 def size_text(size_bytes: int) -> str:
