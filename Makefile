@@ -47,6 +47,10 @@ demo: .venv/installed ## Run the flights example and explain one of its rows
 test: .venv/installed ## Run all tests (ARGS="-k name" picks some)
 	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
+.PHONY: soak
+soak: .venv/installed ## Run the tests that take hours: every kill, every power cut, every failing call
+	@$(BIN)/python -m pytest -m soak -n auto --dist worksteal -p tests.crash.figures $(ARGS)
+
 .PHONY: coverage
 coverage: .venv/installed ## Run all tests and show the lines that none of them runs
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)

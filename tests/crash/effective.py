@@ -1,0 +1,99 @@
+"""The effective audit of a run: what its record says, without what differs from one run to the next.
+
+Two runs of one pipeline over one input have the same effective audit, however often one of them was killed.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+VOLATILE = (
+    "ids of runs (in the keys of writes, too), hosts, processes, epochs and leases",
+    "moments and durations",
+    "chunk, block and position: where in the record a thing stands",
+    "attempts before the last one of a visit or a flush, their number, and calls that got no answer",
+    "notes of what happened to the run as a whole: that it was resumed, redelivered, had a possible duplicate",
+)
+"""What does not count, in words; the queries below leave it out."""
+
+_LAST_STATES = """
+SELECT s.token, s.visit, s.node, s.status, hex(s.output_digest), s.error_type, s.error_message
+FROM node_states s WHERE s.run = :run AND NOT EXISTS (
+    SELECT 1 FROM node_states x WHERE x.run = s.run AND x.token = s.token AND x.visit = s.visit
+    AND x.node = s.node AND x.attempt > s.attempt)
+"""
+
+QUERIES = {
+    "status": "SELECT status FROM runs WHERE run = :run",
+    "counters": "SELECT json_extract(detail, '$.counters') FROM runs WHERE run = :run",
+    "rows": 'SELECT "row", token, hex(digest), valid FROM rows WHERE run = :run',
+    "validation errors": 'SELECT "row", token, place, sink, error_type, error_message FROM validation_errors'
+    " WHERE run = :run",
+    "tokens": 'SELECT token, origin, "row", node, hex(digest) FROM tokens WHERE run = :run',
+    "parents": "SELECT token, parent, kind FROM token_parents WHERE run = :run",
+    "states": _LAST_STATES,
+    "routes": "SELECT token, visit, node, label, mode, clause, reached_limit FROM routing_events WHERE run = :run",
+    "batches": "SELECT batch, node, members, status, triggered_by, mode FROM batches WHERE run = :run",
+    "members": "SELECT batch, node, token, visit, place FROM batch_members WHERE run = :run",
+    "outputs": "SELECT batch, node, token, hex(digest) FROM batch_outputs WHERE run = :run",
+    "writes": "SELECT node, intent, rows, hex(content_sha256), status, rejected, sink_position"
+    " FROM sink_intents WHERE run = :run",
+    "artifacts": "SELECT node, uri, size_bytes, hex(sha256), rows FROM artifacts WHERE run = :run",
+    "calls": "SELECT DISTINCT node, visit, token, kind, hex(request_sha256), hex(answer_sha256) FROM calls"
+    " WHERE run = :run AND status = 'ok'",
+    "outcomes": "SELECT token, outcome, path, node, sink, fallback, reason, error_type, error_message, batch,"
+    " fork_group, expand_group, merge_group FROM token_outcomes WHERE run = :run",
+}
+
+
+def effective(store: Path) -> dict[str, list[Any]]:
+    """The effective audit of the newest run in `store`, every part of it sorted."""
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        run, run_id = newest(connection)
+        return {
+            name: sorted(
+                (
+                    tuple(_told(value, run_id) for value in row)
+                    for row in connection.execute(query, {"run": run})
+                ),
+                key=repr,
+            )
+            for name, query in QUERIES.items()
+        }
+
+
+def _told(value: Any, run_id: str) -> Any:
+    return value.replace(run_id, "RUN") if isinstance(value, str) else value
+
+
+def newest(connection: sqlite3.Connection) -> tuple[int, str]:
+    """Number and id of the run that was begun last."""
+    number, run_id = connection.execute(
+        "SELECT run, run_id FROM run_headers ORDER BY run DESC LIMIT 1"
+    ).fetchone()
+    return number, run_id
+
+
+def run_id_in(store: Path) -> str | None:
+    """The id of the newest run in `store`; None if there is no store, or no run in it."""
+    if not store.exists():
+        return None
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        try:
+            found = connection.execute("SELECT run_id FROM run_headers ORDER BY run DESC LIMIT 1").fetchone()
+        except sqlite3.OperationalError:
+            return None
+    return None if found is None else str(found[0])
+
+
+def differences(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> list[str]:
+    """Where two effective audits differ, in words; the first few of each part."""
+    said = []
+    for name, rows in expected.items():
+        if found[name] == rows:
+            continue
+        missing = [row for row in rows if row not in found[name]][:3]
+        extra = [row for row in found[name] if row not in rows][:3]
+        said.append(f"{name}: missing {missing}, extra {extra} ({len(found[name])} for {len(rows)})")
+    return said

@@ -1,0 +1,1 @@
+"""Nodes and sinks whose every effect the crash harness can count."""
