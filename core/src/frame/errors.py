@@ -19,6 +19,7 @@
     ├── SourceError          the source cannot be read on; the run stops, resumable
     ├── SinkError            a sink failed as a whole; the run stops, resumable
     ├── AuditError           stop: the record cannot be written or trusted
+    │   └── DamagedRecord    what is on record makes no sense: verify it, restore it
     ├── ExportError          make room, or name another place: an export cannot be written
     ├── OutOfResources       the machine has no more threads, files or memory; the run stops, resumable
     ├── Refused              what was asked for is not safe or not allowed now
@@ -271,6 +272,13 @@ class ExportError(FrameError):
 
 class OutOfResources(FrameError):
     """The machine, or a limit on this process, gives no more of something. What was committed is safe."""
+
+
+class DamagedRecord(AuditError):
+    """Something on record cannot have been written by frame."""
+
+    def __str__(self) -> str:
+        return f"the record is damaged, or was changed: {self.where} {self.why} (`frame verify` says more)"
 
 
 _SCARCITY = frozenset(

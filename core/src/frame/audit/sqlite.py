@@ -5,6 +5,7 @@ either a store or a stranger's file; a stranger's file is refused and left alone
 """
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -206,16 +207,27 @@ def _inspect(path: Path) -> None:
 
 
 def _refuse_without_log(path: Path) -> None:
-    """Raises Refused if somebody has taken away the write-ahead log, and with it the newest commits.
-
-    SQLite makes the log before its index and removes it after that, so only a stranger leaves the index alone.
-    """
+    """Raises Refused if somebody has taken away the write-ahead log, and with it the newest commits."""
     log, index = Path(f"{path}-wal"), Path(f"{path}-shm")
-    if index.exists() and not log.exists():
+    if not log.exists() and _counts_commits(index):
         raise Refused(
             f"{log} is missing, which held the newest commits of the audit store {path.name}: put it back, or restore "
             f"a backup. To go on without what was in it, remove {index}"
         )
+
+
+def _counts_commits(index: Path) -> bool:
+    """Whether the index of a write-ahead log tells of pages that stood in the log alone.
+
+    See "WAL-Index File Format" of SQLite: the number of pages in the log, and of those that are in the file, too.
+    """
+    try:
+        with index.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return False
+    in_log, moved = (int.from_bytes(head[at : at + 4], sys.byteorder) for at in (16, 96))
+    return len(head) == 100 and in_log > moved
 
 
 def _refuse_network(path: Path) -> None:

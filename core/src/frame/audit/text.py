@@ -3,6 +3,7 @@
 from typing import Any
 
 from frame.canonical import canonical, restore
+from frame.errors import DamagedRecord, NotCanonical
 
 
 def readable(text: str) -> str:
@@ -22,5 +23,8 @@ def to_json(value: Any) -> str:
 
 
 def from_json(text: str) -> Any:
-    """The value again, with its types."""
-    return restore(text.encode("utf-8"))
+    """The value again, with its types. Raises DamagedRecord for a text that `to_json` cannot have written."""
+    try:
+        return restore(text.encode("utf-8"))
+    except (AttributeError, NotCanonical, UnicodeEncodeError) as error:
+        raise DamagedRecord("a text that has to be JSON", f"is not: {str(text)[:40]!r}") from error

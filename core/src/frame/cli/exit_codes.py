@@ -41,6 +41,7 @@ OF_ERRORS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.PluginError, ExitCode.PLUGIN),
     (errors.SourceError, ExitCode.STOPPED),
     (errors.SinkError, ExitCode.STOPPED),
+    (errors.DamagedRecord, ExitCode.TAMPERED),
     (errors.AuditError, ExitCode.STOPPED),
     (errors.ExportError, ExitCode.STOPPED),
     (errors.OutOfResources, ExitCode.STOPPED),
