@@ -95,9 +95,15 @@ def varied(pipeline: PipelineConfig, choices: Sequence[int], chunk_rows: int) ->
 class Remembering(InFlight):
     """Forgets what it has to, and remembers what every token carried last."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.ever: dict[int, Carried] = {}
+    ever: dict[int, Carried]
+
+    @classmethod
+    def watch(cls, inflight: InFlight) -> "Remembering":
+        """`inflight`, which others hold as well, made to remember."""
+        inflight.__class__ = cls
+        assert isinstance(inflight, cls)
+        inflight.ever = {}
+        return inflight
 
     def put(self, tokens: Any, rows: Any, forms: Any) -> None:
         rows, forms = list(rows), list(forms)
@@ -109,7 +115,7 @@ class Remembering(InFlight):
 class Watched(MemoryRecorder):
     """What every token carried at each commit."""
 
-    inflight: Remembering = field(default_factory=Remembering)
+    inflight: Remembering = field(init=False)
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -147,7 +153,7 @@ def watched_run(pipeline: PipelineConfig, rows: Sequence[Any], stop: threading.E
     runner = Runner(
         compiled.graph, recorder, clock, stop=stop, redactor=compiled.redactor, write_beside=False
     )
-    runner._inflight = recorder.inflight
+    recorder.inflight = Remembering.watch(runner._inflight)
     runner.run()
     return Told(compiled, recorder, recorder.run_id)
 
