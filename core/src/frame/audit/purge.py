@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, delete, exists, func, insert, select
 
 from frame.audit import schema
-from frame.audit.contents import dead_letters_of
+from frame.audit.dead_letter_states import open_count
 from frame.audit.recorder import ENDED_WELL, newest_status
 from frame.audit.runs import describe_run
 from frame.audit.store_log import LogKind, append
@@ -82,11 +82,13 @@ def _candidate(connection: Connection, run: int, now_us: int, before_us: int | N
         .where(_data.c.run == run)
     ).one()
     found = summary.run_id, summary.pipeline, summary.status, summary.ended_us
-    because = _why_not(connection, run, summary.ended_us, before_us)
+    because = _why_not(connection, run, now_us, (summary.ended_us, before_us))
     return Candidate(run, *found, int(blocks), int(stored_bytes or 0), because)
 
 
-def _why_not(connection: Connection, run: int, ended_us: int | None, before_us: int | None) -> str:
+def _why_not(connection: Connection, run: int, now_us: int, age: tuple[int | None, int | None]) -> str:
+    """`age`: when the run ended, and before when it has to have ended."""
+    ended_us, before_us = age
     status = newest_status(connection, run)
     if status is RunStatus.RUNNING:
         return "it has not ended"
@@ -94,27 +96,11 @@ def _why_not(connection: Connection, run: int, ended_us: int | None, before_us: 
         return TOO_YOUNG
     if status not in ENDED_WELL:
         return f"it is {status.value} and can be resumed"
-    letters = open_dead_letters(connection, run)
+    letters = open_count(connection, run, now_us)
     if letters:
         return f"it has {letters} open dead letter{'s' * (letters != 1)}: retry or resolve them"
     heir = _unfinished_heir(connection, run)
     return f"run {heir} carries its rows on and has not ended" if heir else ""
-
-
-def open_dead_letters(connection: Connection, run: int) -> int:
-    """How many tokens of a run failed with nobody to catch them, and were neither retried nor resolved since."""
-    total = dead_letters_of(connection, run, 0).total
-    if not total:
-        return 0
-    run_id = connection.scalar(select(schema.run_headers.c.run_id).where(schema.run_headers.c.run == run))
-    kinds = LogKind.DEAD_LETTER_RESOLVED.value, LogKind.DEAD_LETTER_RETRIED.value
-    log = schema.store_log.c
-    closed: set[int] = set()
-    for detail in connection.scalars(select(log.detail).where(log.kind.in_(kinds))):
-        said = from_json(detail)
-        if said.get("run_id") == run_id:
-            closed.update(said.get("tokens", ()))
-    return max(0, total - len(closed))
 
 
 def _unfinished_heir(connection: Connection, run: int) -> str:

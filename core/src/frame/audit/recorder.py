@@ -69,8 +69,13 @@ class Recorder:
         self._database, self._alive = database, alive
         self._statements = Statements(database)
 
-    def begin(self, opening: RunOpening) -> "RunRecorder":
-        """Put a new run on record. Raises AuditError if its id is taken."""
+    def begin(
+        self, opening: RunOpening, beside: Callable[[Connection], None] = lambda _: None
+    ) -> "RunRecorder":
+        """Put a new run on record, and in the same transaction what `beside` writes; what that raises undoes it.
+
+        Raises AuditError if the run's id is taken.
+        """
         new = _Standing(1, 0, chain.FIRST, 0, RunStatus.RUNNING, Frontier())
         # The number of a run is no part of its blocks.
         block = chain.block(opening.run_id, 0, _first_rows(0, opening), chain.FIRST)
@@ -86,6 +91,7 @@ class Recorder:
             write_lease(connection, run, 1, opening.host, opening.pid, expires_us)
             said = {"run_id": opening.run_id, "block": 0, "hash": block.hash.hex()}
             append(connection, LogKind.RUN_OPENED, opening.started_us, said)
+            beside(connection)
             return run
 
         def find(connection: Connection) -> int | None:

@@ -1,7 +1,7 @@
 """What `frame run` and `frame resume` share: signals, progress on stderr, the summary, the exit code."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from frame.engine.result import RunResult
     from frame.telemetry.listeners import Listener
 
-Conducted = Callable[["threading.Event", "Sequence[Listener]", "Clock"], "RunResult"]
-"""Runs a pipeline: until the event is set, heard by the listeners, by the clock."""
+Conducted = Callable[["threading.Event", "Sequence[Listener]", "Clock"], "RunResult | None"]
+"""Runs a pipeline: until the event is set, heard by the listeners, by the clock. None: there was nothing to run."""
 
 _OPTIONS = (
     click.option(
@@ -38,11 +38,19 @@ def conducting(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def conduct(
-    run: Conducted, store_option: Callable[[], str], *, strict: bool, as_json: bool, quiet: bool, verbose: int
+    run: Conducted,
+    store_option: Callable[[], str],
+    *,
+    strict: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    facts: Callable[[], Mapping[str, Any]] = dict,
 ) -> int:
     """Run it, tell of it, and return the exit code.
 
-    `store_option`: what other commands have to be told so that they find the record.
+    `store_option`: what other commands have to be told so that they find the record. `facts`: what the JSON has
+    beside the result.
     """
     from frame.cli.exit_codes import of_result
     from frame.cli.logs import logs_to_stderr
@@ -53,9 +61,11 @@ def conduct(
     logs_to_stderr(verbose)
     with StopOnSignal(complain) as signals:
         result = _shown(run, signals.stop, quiet)
+    if result is None:
+        return 0
     code = of_result(result, strict, signals.received)
     if as_json:
-        print_json({**result.as_json(), "exit_code": int(code)})
+        print_json({**result.as_json(), **facts(), "exit_code": int(code)})
     if not quiet or not result.ok:
         head, *rest = summary(result, store_option())
         say(head, colour="red" if code else "yellow" if result.counters["failed"] else "green")
@@ -63,7 +73,7 @@ def conduct(
     return code
 
 
-def _shown(run: Conducted, stop: "threading.Event", quiet: bool) -> "RunResult":
+def _shown(run: Conducted, stop: "threading.Event", quiet: bool) -> "RunResult | None":
     """Run it, with progress on stderr."""
     from frame.cli.ending import no_success_before_the_end
     from frame.cli.output import plugins_apart

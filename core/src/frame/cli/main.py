@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "replay": "frame.cli.commands.replay",
     "runs": "frame.cli.commands.runs",
     "verify": "frame.cli.commands.verify",
+    "dead-letters": "frame.cli.commands.dead_letters",
     "export": "frame.cli.commands.export",
     "purge": "frame.cli.commands.purge",
     "audit": "frame.cli.commands.audit",

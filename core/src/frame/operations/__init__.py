@@ -1,6 +1,15 @@
 """What a user can ask of frame, one function each. The command line and the Python API only translate."""
 
 from frame.operations.backup import Backup, backup
+from frame.operations.dead_letter_records import (
+    DeadLetter,
+    DeadLetters,
+    Resolved,
+    dead_letter,
+    dead_letters,
+    resolve_dead_letters,
+)
+from frame.operations.dead_letter_retry import Retried, retry_dead_letters
 from frame.operations.explain import explain
 from frame.operations.export import Exported, export
 from frame.operations.keys import RevokedKey, ShownKey, generate_key, revoke_key, rotate_key, show_key
@@ -18,12 +27,16 @@ from frame.operations.verify_export import ExportReport, verify_export
 
 __all__ = [
     "Backup",
+    "DeadLetter",
+    "DeadLetters",
     "ExportReport",
     "Exported",
     "Picture",
     "ProofReport",
     "Purged",
     "Replayed",
+    "Resolved",
+    "Retried",
     "RevokedKey",
     "RunReport",
     "Runs",
@@ -31,6 +44,8 @@ __all__ = [
     "Started",
     "Validation",
     "backup",
+    "dead_letter",
+    "dead_letters",
     "doctor",
     "explain",
     "export",
@@ -42,7 +57,9 @@ __all__ = [
     "prove",
     "purge",
     "replay",
+    "resolve_dead_letters",
     "resume",
+    "retry_dead_letters",
     "revoke_key",
     "rotate_key",
     "run",

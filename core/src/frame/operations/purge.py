@@ -1,8 +1,5 @@
 """Removing the data of old runs from the record, and keeping the proof of what happened."""
 
-import getpass
-import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from frame.clock import Clock, SystemClock, as_datetime
 from frame.errors import AuditError, UsageError
+from frame.operations.asker import asker
 from frame.operations.stores import store_url
 
 if TYPE_CHECKING:
@@ -97,7 +95,7 @@ def purge(
             now_us = store.now_us(connection, clock.time_us())
             numbers = [find_run(connection, each) for each in runs]
         before_us = None if older_than is None else now_us - older_than // timedelta(microseconds=1)
-        asked = _Asked(now_us, before_us, tuple(numbers), _who(), reason)
+        asked = _Asked(now_us, before_us, tuple(numbers), asker(), reason)
         return _Purging(store, asked).look() if dry_run else _Purging(store, asked).carry_out()
 
 
@@ -208,11 +206,3 @@ class _Purging:
 def _parted(found: Sequence["Candidate"]) -> tuple[list["Candidate"], list["Candidate"]]:
     """The runs whose data may go, and those whose data has to stay."""
     return [each for each in found if not each.kept_because], [each for each in found if each.kept_because]
-
-
-def _who() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user often has no name
-        user = str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-    return f"{user}@{socket.gethostname()}"

@@ -17,6 +17,7 @@ from frame.operations.changes import Changes, changes
 from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
+from frame.operations.dead_letter_retry import carried_on
 from frame.operations.recorded import file_of
 from frame.operations.stores import store_url
 from frame.plugin.registry import Registry
@@ -127,10 +128,11 @@ def _resumption(store: "Database", number: int, details: "RunDetails", compiled:
     from frame.audit.history import RunHistory
     from frame.engine.resumption import Resumption
 
+    carried = carried_on(store, number)
     history = RunHistory(store, number)
     stands = standing(compiled.graph, history.chunks(payloads=False))
     _refuse_ended(details, stands)
-    return Resumption(compiled.graph, stands, history)
+    return Resumption(compiled.graph, stands, history, None if carried is None else carried())
 
 
 def _take_over(

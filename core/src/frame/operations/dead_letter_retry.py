@@ -1,0 +1,275 @@
+"""Retrying dead letters: a linked run takes them from the record and goes on with them where they failed."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from frame.clock import Clock, SystemClock
+from frame.engine.result import RunResult
+from frame.engine.standing import standing
+from frame.errors import Refused
+from frame.graph.open_forks import open_fork_at
+from frame.operations.anchoring import anchoring_of
+from frame.operations.asker import asker
+from frame.operations.changes import changes
+from frame.operations.compile import Compiled, Pipeline, compile_pipeline
+from frame.operations.conducting import conduct
+from frame.operations.published import check_published
+from frame.operations.recorded import file_of
+from frame.operations.run import opening_of
+from frame.operations.stores import store_url
+from frame.plugin.registry import Registry
+from frame.telemetry.listeners import Listener
+
+if TYPE_CHECKING:
+    from frame.audit.database import Database
+    from frame.audit.queries import RunDetails
+    from frame.audit.recorder import RunRecorder
+    from frame.engine.carrying import Carrying
+    from frame.engine.resumption import Resumption
+
+MOST_CHANGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What came of retrying dead letters of a run.
+
+    `tokens`: those that were carried into the linked run, in the order in which they had failed. `kept`: open ones
+    that cannot be carried on, with the reason. `result`: what the linked run came to, None if there was nothing to
+    carry.
+    """
+
+    origin_run_id: str
+    tokens: tuple[int, ...]
+    kept: tuple[tuple[int, str], ...]
+    result: RunResult | None
+
+
+def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can be asked
+    run: str,
+    tokens: Sequence[int] | None = None,
+    *,
+    pipeline: Pipeline | None = None,
+    audit: str | None = None,
+    accept_changes: bool = False,
+    registry: Registry | None = None,
+    stop: threading.Event | None = None,
+    listeners: Sequence[Listener] = (),
+    clock: Clock | None = None,
+) -> Retried:
+    """What came of carrying dead letters of `run` on, from the node where each failed, in a linked run.
+
+    `tokens`: which; by default all that are open and can be. `pipeline`: where it is now, if not where the record
+    says. `accept_changes`: go on although options or plugins are no longer those of the run, as when a plugin was
+    mended; what differs goes on record.
+
+    Raises UsageError if there is no such run or token; Refused if the run has not come to its end, if a token is not
+    open or cannot be carried on, if the pipeline has changed, or if what is needed is gone.
+    """
+    from frame.audit import database
+
+    clock = clock or SystemClock()
+    path = pipeline if isinstance(pipeline, str | os.PathLike) else None
+    url = store_url(audit, path)
+    with database.open(url, create=False) as store:
+        retry = _Retry(store, run, clock)
+        compiled = compile_pipeline(file_of(retry.details, pipeline), registry)
+        accepted = _accepted(store, retry, compiled, accept_changes)
+        chosen, kept = retry.choose(tokens, compiled)
+        if not chosen:
+            return Retried(retry.run_id, (), kept, None)
+        anchoring = anchoring_of(compiled.loaded, url)
+        carrying = carrying_of(store, retry.number, chosen)
+        compiled.fingerprints.keep()
+        anchoring.announce(store, clock)
+        recorder, started_us = retry.begin(compiled, chosen, accepted)
+        result = conduct(
+            compiled,
+            recorder,
+            started_us,
+            clock,
+            anchoring=anchoring,
+            stop=stop,
+            listeners=listeners,
+            resumption=linked(store, recorder.run, compiled, carrying),
+        )
+        return Retried(retry.run_id, tuple(chosen), kept, result)
+
+
+class _Retry:
+    """A run whose dead letters are to be carried on. Raises Refused if it cannot be that."""
+
+    def __init__(self, store: "Database", run: str, clock: Clock) -> None:
+        from frame.audit import queries
+
+        self._store, self._clock = store, clock
+        with store.reading() as connection:
+            self.number = queries.find_run(connection, run)
+            self.details: RunDetails = queries.describe_run(connection, self.number, clock.time_us())
+            self.run_id = self.details.summary.run_id
+            self._check(connection)
+
+    def _check(self, connection: Any) -> None:
+        from frame.audit.linked_runs import family_of, is_given_up, is_over, is_under_way, last_artifacts
+        from frame.audit.purge import purge_of
+
+        if not is_over(connection, self.number):
+            raise Refused(
+                f"run {self.run_id} has not come to its end, so its dead letters have to wait: "
+                f"frame resume {self.run_id}"
+            )
+        if is_given_up(connection, self.number):
+            raise Refused(
+                f"run {self.run_id} was given up at its first failed row, as abort_on_error says, and what it had "
+                "begun to write was never published: run the pipeline anew"
+            )
+        family = family_of(connection, self.number)
+        for relative in family:
+            if is_under_way(connection, relative, self._clock.time_us()):
+                raise Refused(
+                    f"run {relative.run_id} goes on with the same sinks and has not come to its end: "
+                    f"frame resume {relative.run_id}"
+                )
+        purged = purge_of(connection, self.number)
+        if purged is not None:
+            raise Refused(f"the rows of run {self.run_id} are no longer on record: they were {purged}")
+        if not self.details.settings["payloads"]:
+            raise Refused(
+                f"run {self.run_id} kept no rows (payloads: none), so there is nothing to retry with"
+            )
+        check_published(last_artifacts(connection, family).values())
+
+    def choose(
+        self, asked: Sequence[int] | None, compiled: Compiled
+    ) -> tuple[list[int], tuple[tuple[int, str], ...]]:
+        """The tokens to carry on, and those that cannot be. Raises Refused if one of these was asked for."""
+        from frame.audit.dead_letter_states import open_tokens
+        from frame.audit.dead_letters import failures
+
+        with self._store.reading() as connection:
+            wanted = set(open_tokens(connection, self.number, asked, self._clock.time_us()))
+            nodes = {each.token: each.node for each in failures(connection, self.number)}
+        reasons = {node: _why_not(compiled, node) for node in set(nodes.values())}
+        chosen = [token for token, node in nodes.items() if token in wanted and not reasons[node]]
+        kept = tuple(
+            (token, reasons[node]) for token, node in nodes.items() if token in wanted and reasons[node]
+        )
+        if kept and asked is not None:
+            raise Refused(f"token {kept[0][0]} of run {self.run_id} cannot be carried on: {kept[0][1]}")
+        return chosen, kept
+
+    def begin(
+        self, compiled: Compiled, tokens: Sequence[int], accepted: Sequence[str]
+    ) -> "tuple[RunRecorder, int]":
+        """The new run, on record together with what it is for. Raises Refused if somebody else was faster."""
+        from frame.audit.dead_letter_states import note_retry
+        from frame.audit.linked_runs import DEAD_LETTERS
+        from frame.audit.recorder import Recorder
+
+        opening = replace(
+            opening_of(compiled, self._clock), origin_run_id=self.run_id, origin_kind=DEAD_LETTERS
+        )
+        said = {
+            "run_id": self.run_id,
+            "retry_run_id": opening.run_id,
+            "by": asker(),
+            "accepted_changes": list(accepted),
+        }
+        note = note_retry(self.number, tokens, said, opening.started_us)
+        return Recorder(self._store).begin(opening, note), opening.started_us
+
+
+def _why_not(compiled: Compiled, node: int) -> str:
+    """Why a token that failed at `node` cannot go on from there, "" if it can."""
+    join = open_fork_at(compiled.graph, node)
+    if join is None:
+        return ""
+    return (
+        f"{compiled.graph.nodes[node].name!r} stands on a branch that {join.name!r} joins with its siblings, and "
+        "these have gone on without it. Run its source row anew, or resolve it"
+    )
+
+
+def _accepted(store: "Database", retry: _Retry, compiled: Compiled, accept: bool) -> tuple[str, ...]:
+    """The changes that are accepted. Raises Refused for those that are not."""
+    from frame.audit import queries
+
+    with store.reading() as connection:
+        nodes, edges = queries.nodes_of(connection, retry.number), queries.edges_of(connection, retry.number)
+    found = changes(retry.details, nodes, edges, compiled)
+    if not found or (accept and not found.topology):
+        return found.all
+    lines = [f"  {line}" for line in found.all[:MOST_CHANGES]]
+    if len(found.all) > MOST_CHANGES:
+        lines.append(f"  and {len(found.all) - MOST_CHANGES} more")
+    remedy = (
+        "If that is why you retry, say --accept-changes, which goes on record; else put it back as it was"
+    )
+    if found.topology:
+        remedy = "Put the nodes and their ways back as they were: a dead letter goes on in the graph that it failed in"
+    raise Refused("\n".join([f"run {retry.run_id} ran another pipeline than there is now:", *lines, remedy]))
+
+
+# --- What a linked run needs, when it begins and when it is resumed ---------------------------------------------------
+
+
+def carrying_of(store: "Database", origin: int, tokens: Sequence[int]) -> "Carrying":
+    """What a linked run carries on of run number `origin`."""
+    from frame.audit import linked_runs, queries
+    from frame.audit.dead_letters import failures
+    from frame.audit.history import RunHistory
+    from frame.engine.carrying import Carrying, Letter
+
+    wanted = set(tokens)
+    with store.reading() as connection:
+        details = queries.describe_run(connection, origin, 0)
+        family = linked_runs.family_of(connection, origin)
+        letters = [
+            Letter(each.token, each.node, each.chunk)
+            for each in failures(connection, origin)
+            if each.token in wanted
+        ]
+        return Carrying(
+            details.summary.run_id,
+            details.seed,
+            RunHistory(store, origin),
+            letters,
+            linked_runs.sink_positions(connection, family),
+            linked_runs.source_names(connection, family),
+        )
+
+
+def linked(store: "Database", run: int, compiled: Compiled, carrying: "Carrying") -> "Resumption":
+    """Where linked run number `run` stands: at its beginning, or where its record ends."""
+    from frame.audit.history import RunHistory
+    from frame.engine.resumption import Resumption
+
+    history = RunHistory(store, run)
+    return Resumption(
+        compiled.graph, standing(compiled.graph, history.chunks(payloads=False)), history, carrying
+    )
+
+
+def carried_on(store: "Database", run: int) -> "Callable[[], Carrying] | None":
+    """What run number `run` carries on; None if it reads a source. Raises Refused if another run has done it since."""
+    from frame.audit import queries
+    from frame.audit.dead_letter_states import retried_tokens
+    from frame.audit.dead_letters import run_id_of
+    from frame.audit.linked_runs import carried_tokens, origin_of
+
+    with store.reading() as connection:
+        origin = origin_of(connection, run)
+        if origin is None:
+            return None
+        run_id = run_id_of(connection, run)
+        tokens, is_newest = retried_tokens(connection, origin, run_id)
+        if not is_newest and not carried_tokens(connection, run):
+            raise Refused(
+                f"run {run_id} stopped before it had carried on any dead letter of run {origin}, and another run has "
+                f"retried them since (`frame dead-letters list {origin} --all`): there is nothing to resume"
+            )
+        number = queries.find_run(connection, origin)
+    return lambda: carrying_of(store, number, sorted(tokens))
