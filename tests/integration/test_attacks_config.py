@@ -294,6 +294,35 @@ def test_an_output_that_may_not_be_written_is_refused_and_kept(
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ('"out/{name}.jsonl"', "out/{name}.jsonl"),
+        ('"out/{{name}}.jsonl"', "out/{{name}}.jsonl"),
+        ('"out/$name.jsonl"', "out/$name.jsonl"),
+        ('"out/%(name)s.jsonl"', "out/%(name)s.jsonl"),
+        ('"out/CON.jsonl"', "out/CON.jsonl"),
+        (f'"out/{"x" * 300}.jsonl"', None),
+        ('"out/\\x1b[2J.jsonl"', "out/\x1b[2J.jsonl"),
+    ],
+)
+def test_no_value_of_a_row_gets_into_a_path(tmp_path: Path, path: str, written: str | None) -> None:
+    place = Place(tmp_path / "root").through("id,name\n1,../../x\n2,CON\n")
+    text = (place.folder / "pipeline.yaml").read_text()
+    place.put("pipeline.yaml", text.replace("out/out.jsonl", path))
+
+    ended = place.run_inside()
+
+    if written is None:
+        assert ended.code == 3
+        ended.says("sinks.out.options.path", "is longer than the 250 bytes")
+    else:
+        assert ended.code == 0, ended.err
+        assert "\x1b" not in ended.err
+        assert (place.folder / written).exists()
+    assert [each.name for each in tmp_path.iterdir()] == ["root"]
+
+
 def test_a_secret_in_a_file_that_is_only_checked_leaves_no_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

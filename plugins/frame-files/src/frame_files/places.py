@@ -20,6 +20,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from frame.errors import ConfigError, Problem
 
 STANDARD = "-"
+LONGEST_NAME = 250
+"""Bytes that file systems allow for a name, less the five that `.part` takes while a file is written."""
 
 
 def wrong(node: str, message: str, remedy: str = "", option: str = "path") -> ConfigError:
@@ -64,6 +66,12 @@ def checked_target(path: str) -> str:
         raise ValueError(f"{path!r} climbs out of its folder with '..': write an absolute path instead")
     if path.endswith(("/", os.sep)):
         raise ValueError(f"{path!r} names a folder: name a file in it")
+    if not is_url(path):
+        long = [part for part in path.split("/") if len(os.fsencode(part)) > LONGEST_NAME]
+        if long:
+            raise ValueError(
+                f"{long[0][:40] + '...'!r} is longer than the {LONGEST_NAME} bytes that a name may have"
+            )
     return path
 
 
