@@ -1,5 +1,6 @@
 """Bad input data through the real command: the bad row is told apart, its neighbours arrive, nothing is lost."""
 
+import csv
 import gzip
 import json
 import os
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from frame.canonical import canonical, digest
 from frame.operations import run
@@ -170,6 +172,85 @@ def test_a_cut_off_archive_stops_the_run_and_keeps_the_rows_before_the_cut(tmp_p
     counters = place.report()["counters"]
     assert counters["rows"] > 1_000
     assert counters["succeeded"] + counters["open"] + counters["invalid"] == counters["rows"]
+
+
+def test_a_damaged_archive_stops_the_run_and_keeps_the_rows_before_the_damage(tmp_path: Path) -> None:
+    text = "id,name\n" + "".join(f"{n},{os.urandom(8).hex()}\n" for n in range(5_000))
+    packed = bytearray(gzip.compress(text.encode()))
+    packed[len(packed) // 2] ^= 0xFF
+    place = Place(tmp_path).through(bytes(packed), name="in.csv.gz", schema=IDS)
+
+    ended = place.run()
+
+    assert ended.code == RESUMABLE
+    ended.says("in.csv.gz", "the gzip data is damaged near byte")
+    counters = place.report()["counters"]
+    assert counters["succeeded"] + counters["open"] + counters["invalid"] == counters["rows"]
+    assert not (tmp_path / "out" / "out.jsonl").exists()
+
+
+ODD_NAMES = [
+    "caf\u00e9",
+    "cafe\u0301",
+    "X",
+    "x",
+    'x"); DROP TABLE runs;--',
+    "c" * 63 + "1",
+    "c" * 63 + "2",
+    "_error",
+    "__class__",
+    "${HOME}",
+]
+
+
+@pytest.mark.parametrize("sink", ["csv", "jsonl", "parquet"])
+def test_names_of_fields_that_look_alike_are_kept_apart_by_every_sink(tmp_path: Path, sink: str) -> None:
+    row = {name: f"value {number}" for number, name in enumerate(ODD_NAMES)}
+    place = Place(tmp_path).through(json.dumps(row) + "\n", source="jsonl", sink=sink)
+
+    assert place.run_inside().code == 0
+
+    assert list(read_back(tmp_path, sink)) == [row]
+    ((text,),) = place.on_record("SELECT count(*) FROM runs")
+    assert text == 1
+
+
+def read_back(folder: Path, sink: str) -> Iterator[Mapping[str, Any]]:
+    path = folder / "out" / f"out.{sink}"
+    if sink == "parquet":
+        yield from pq.read_table(path).to_pylist()
+    else:
+        with path.open(newline="", encoding="utf-8") as file:
+            yield from csv.DictReader(file) if sink == "csv" else map(json.loads, file)
+
+
+def test_names_that_become_the_same_are_refused(tmp_path: Path) -> None:
+    place = Place(tmp_path).through("caf\u00e9,cafe\u0301\n1,2\n")
+    text = (tmp_path / "pipeline.yaml").read_text().replace("  schema:", "  normalize: true\n  schema:")
+    place.put("pipeline.yaml", text)
+
+    ended = place.run()
+
+    assert ended.code == RESUMABLE
+    ended.says("fields 'caf\u00e9' and 'cafe\u0301' would both be called 'caf\u00e9'")
+    assert not (tmp_path / "out" / "out.jsonl").exists()
+
+
+LARGE = [2**53 + 1, 2**63 - 1, 2**63, 2**64, -(2**63)]
+
+
+@pytest.mark.parametrize(
+    ("sink", "fits"), [("csv", LARGE), ("jsonl", LARGE), ("parquet", [*LARGE[:2], LARGE[4]])]
+)
+def test_a_large_integer_is_written_exactly_or_refused(tmp_path: Path, sink: str, fits: list[int]) -> None:
+    lines = "".join(f'{{"id":{number}}}\n' for number in LARGE)
+    place = Place(tmp_path).through(lines, source="jsonl", sink=sink)
+
+    place.run_inside()
+
+    assert [int(row["id"]) for row in read_back(tmp_path, sink)] == fits
+    refused = place.on_record("SELECT count(*) FROM token_outcomes WHERE outcome = 'failure'")
+    assert refused == [(len(LARGE) - len(fits),)]
 
 
 def bomb(size_bytes: int) -> Iterator[bytes]:
