@@ -10,7 +10,8 @@ from frame.audit.checkpoints import log_head, write_checkpoint
 from frame.audit.key_files import read_private
 from frame.audit.merkle import Frontier
 from frame.audit.receipts import keep, read, text_of
-from frame.operations import generate_key, prove, revoke_key, rotate_key, run, verify, verify_proof
+from frame.errors import Refused
+from frame.operations import export, generate_key, prove, revoke_key, rotate_key, run, verify, verify_proof
 from sqlalchemy import text
 
 PIPELINE = """
@@ -114,3 +115,12 @@ def test_who_trusts_the_old_key_can_check_what_the_new_one_signs(signed: Signed)
     assert verify_proof(proof, [signed.public, rotated.rotation_file]).ok
     assert not verify_proof(proof, [signed.public]).ok
     assert read(signed.receipt()).note.signatures[0].name == "frame"
+
+
+def test_a_revoked_key_signs_no_export(signed: Signed) -> None:
+    revoke_key(signed.public, "lost", signed.audit)
+
+    with pytest.raises(Refused, match="was revoked in this store"):
+        export(out=signed.folder / "run.jsonl", sign=signed.key, audit=signed.audit)
+
+    assert not (signed.folder / "run.jsonl").exists()

@@ -99,14 +99,18 @@ def log_head(connection: Connection) -> LogHead:
 def announce(database: "Database", key: PublicKey, at_us: int) -> None:
     """Put on record that `key` signs in this store from now on. Raises Refused if it was revoked."""
     with database.writing() as connection:
-        known = key_records(connection, key)
-        if LogKind.KEY_REVOKED in known:
-            raise Refused(
-                f"the signing key {key.name} ({key.key_id.hex()}) was revoked in {database.where}: make another one "
-                "with `frame keys generate` or `frame keys rotate`"
-            )
-        if LogKind.KEY_ADDED not in known:
+        refuse_revoked(connection, key)
+        if LogKind.KEY_ADDED not in key_records(connection, key):
             append(connection, LogKind.KEY_ADDED, at_us, _about(key))
+
+
+def refuse_revoked(connection: Connection, key: PublicKey) -> None:
+    """Raises Refused if `key` is on record as revoked in this store."""
+    if LogKind.KEY_REVOKED in key_records(connection, key):
+        raise Refused(
+            f"the signing key {key.name} ({key.key_id.hex()}) was revoked in this store: make another one with "
+            "`frame keys generate` or `frame keys rotate`"
+        )
 
 
 def revoke(database: "Database", key: PublicKey, reason: str, at_us: int) -> int:

@@ -65,10 +65,11 @@ def export(
     `with_verifier`: also put a program beside it that verifies it with nothing but Python. `overwrite`: replace an
     export that stands there.
 
-    Raises UsageError if there is no such run or key, Refused if something is at `out`, ExportError if it cannot be
-    written.
+    Raises UsageError if there is no such run or key, Refused if something is at `out` or the key was revoked,
+    ExportError if it cannot be written.
     """
     from frame.audit import database, queries
+    from frame.audit.checkpoints import refuse_revoked
     from frame.audit.export import formats
     from frame.audit.export.source import RunRecord
     from frame.operations.stores import store_url
@@ -77,6 +78,8 @@ def export(
     check(format, target, overwrite)
     key = signing_key(sign)
     with database.open(store_url(audit, pipeline), create=False) as store, store.reading() as connection:
+        if key is not None:
+            refuse_revoked(connection, key.public)
         record = RunRecord(connection, queries.find_run(connection, run))
         formats.write(format, record, target, key, overwrite)
         verifier = _put_verifier(target.parent) if with_verifier else None

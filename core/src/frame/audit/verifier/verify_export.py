@@ -176,8 +176,8 @@ class Export:
         counts = Counter(table for table, _ in self.leaves)
         root, previous = tree([leaf for _, leaf in self.leaves]).hex(), self.hashes[-1] if n else bytes(32)
         text = canonical([1, self.run["run_id"], n, counts, len(self.leaves), root]).encode()
-        made = dict(n=n, counts=canonical(counts), leaves=len(self.leaves), root=root, previous=previous.hex())
-        made["hash"] = sha256(b"\x02" + text + previous).hex()
+        made = dict(n=n, counts=canonical(counts), leaves=len(self.leaves), root=root)
+        made |= dict(previous=previous.hex(), hash=sha256(b"\x02" + text + previous).hex())
         for name in [each for each in made if made[each] != self.block[each]]:
             raise ValueError(f"block {n} says {name} {self.block[name]!r}, and its facts make {made[name]!r}")
         self.facts, self.leaves = defaultdict(list), []
@@ -193,7 +193,7 @@ class Export:
         self.compare(facts["segments"], {(f["position"], f["part"]): f for f in facts["segment_digests"]})
 
     def segment(self, kind: str, s: Record, tokens: list[int]) -> None:
-        new = kind in ("rows_read", "row_invalid", "carried")
+        new = kind in ("rows_read", "row_invalid")
         first, count = (s["first_token"], s["size"]) if new else (s["first_child"], s["children"] or 0)
         if count and first != self.born:
             raise ValueError(f"token {first} comes into being where {self.born} is next")
@@ -233,6 +233,8 @@ class Export:
 
     def finish(self) -> None:
         """Compare the manifest with what was read."""
+        if not self.hashes:
+            raise ValueError("it has no chain: its run is older than that, or the blocks are gone")
         said, ended = self.manifest, self.run["status"] in ("completed", "completed_with_failures", "empty")
         made = dict(format="frame-export", version=1, run_id=self.run["run_id"], lines=self.number - 1)
         made |= dict(sha256=self.sha256.hexdigest(), withheld=self.withheld, blocks=len(self.hashes))
