@@ -155,6 +155,14 @@ class PartFile:
         self._is_new = False
         self.close()
 
+    def goes_on_from(self, published: Any) -> bool:
+        """Whether what is written begins with all that is in `published`, an earlier state of it."""
+        with open_again(self.path) as written:
+            while data := published.read(_STEP_BYTES):
+                if written.read(len(data)) != data:
+                    return False
+        return True
+
     def remove(self) -> None:
         """Remove the `.part` file, durably: nobody looks for it once the run has said that it is done."""
         self.close()

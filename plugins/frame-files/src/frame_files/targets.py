@@ -18,7 +18,7 @@ from frame_files.places import (
     without_credentials,
     wrong,
 )
-from frame_files.publish import PartFile, sha256_of, upload
+from frame_files.publish import PartFile, open_again, sha256_of, upload
 
 
 class OnExisting(StrEnum):
@@ -63,7 +63,10 @@ class LocalTarget:
         try:
             self.part.publish(replace=base is not None or on_existing is OnExisting.OVERWRITE)
         except FileExistsError as error:
-            if sha256_of(self._path)[1] == self.part.sha256.hex():
+            # A run that carries on another one finds what that had published, and has it in front of its own rows.
+            with open_again(self._path) as published:
+                is_earlier = self.part.goes_on_from(published)
+            if is_earlier:
                 self.part.publish(replace=True)
                 return
             raise SinkError(
@@ -120,10 +123,13 @@ class RemoteTarget:
             if self._is_there(system, path):
                 self.part.remove()
                 return
-            raise SinkError(
-                self._node,
-                f"{self.uri} has appeared while the run was writing; the result is in {self.part.path}",
-            )
+            with system.open(path, "rb") as published:
+                is_earlier = self.part.goes_on_from(published)
+            if not is_earlier:
+                raise SinkError(
+                    self._node,
+                    f"{self.uri} has appeared while the run was writing; the result is in {self.part.path}",
+                )
         upload(self.part.path, system, path)
         self.part.remove()
 
