@@ -26,7 +26,7 @@ def _lines(report: "Report") -> Iterator[str]:
     for note in report.notes:
         yield f"note: {visible(note)}"
     found = len(report.all_findings) + sum(run.more_findings for run in report.runs)
-    yield f"{found:,} findings" if found else "nothing was found"
+    yield f"{found:,} finding{'s' * (found > 1)}" if found else "nothing was found"
 
 
 def _run(run: "RunReport") -> Iterator[str]:
