@@ -1,8 +1,10 @@
 """Receipts and checkpoints: what a run leaves behind, signed where there is a key."""
 
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -238,6 +240,24 @@ def test_a_receipt_that_cannot_be_written_stops_nothing_and_is_told(
 
     assert (result.ok, result.receipt) == (True, None)
     assert "no receipt was kept of run" in caplog.text
+
+
+def test_a_checkpoint_that_cannot_be_written_stops_nothing_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = with_key(tmp_path)
+    run(path)
+    with closing(sqlite3.connect(tmp_path / ".frame" / "audit.db")) as store:
+        store.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON checkpoints BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+
+    result = run(path)
+
+    assert result.ok
+    assert "no checkpoint of run" in caplog.text
+    assert result.receipt is not None
+    assert KEY.public.has_signed(read(Path(result.receipt.path)).note)
 
 
 def test_the_key_of_the_environment_comes_before_that_of_the_pipeline(

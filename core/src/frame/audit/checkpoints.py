@@ -4,6 +4,7 @@ A checkpoint says: after so many blocks the chain was this. It goes into the log
 be made later for another time, and tells which of its key's signatures were there before the key was revoked.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,14 @@ from frame.audit.signing import PrivateKey, PublicKey
 from frame.audit.store_log import LogKind, append
 from frame.audit.text import from_json
 from frame.clock import Clock
-from frame.errors import Refused
+from frame.errors import AuditError, Refused
 from frame.events import Chunk, Event, RunStatus
 
 if TYPE_CHECKING:
     from frame.audit.database import Database
     from frame.audit.recorder import RunRecorder
+
+_log = logging.getLogger("frame.pipeline")
 
 INTERVAL_US = 10_000_000
 RECORDS = 100_000
@@ -44,7 +47,7 @@ class SigningRecorder:
         return self._recorder.lease_s
 
     def commit(self, chunk: Chunk) -> None:
-        """Make `chunk` durable, and sign the head if it is time. Raises AuditError."""
+        """Make `chunk` durable, and sign the head if it is time. Raises AuditError; then it is not on record."""
         self._recorder.commit(chunk)
         self._records += sum(map(_records, chunk.events))
         if self._records >= RECORDS or self._clock.monotonic_us() - self._signed_us >= INTERVAL_US:
@@ -60,9 +63,13 @@ class SigningRecorder:
         self._sign()
 
     def _sign(self) -> None:
-        write_checkpoint(
-            self._recorder.database, self._recorder.run, self._recorder.head, self._key, self._clock.time_us()
-        )
+        """What was committed is on record whether or not this succeeds, so it is tried again with the next commit."""
+        recorder = self._recorder
+        try:
+            write_checkpoint(recorder.database, recorder.run, recorder.head, self._key, self._clock.time_us())
+        except AuditError as error:
+            _log.warning("no checkpoint of run %s was signed: %s", recorder.run_id, error)
+            return
         self._signed_us, self._records = self._clock.monotonic_us(), 0
 
 
