@@ -61,7 +61,9 @@ class Tamperer:
         said = getattr(self, f"_{kind}")(connection, table, names, keys, rows)
         for trigger in triggers:
             connection.execute(trigger)
-        return None if said is None else Change(kind, table, *said)
+        now = connection.execute(f"SELECT * FROM {table}").fetchall()
+        same = sorted(map(repr, now)) == sorted(map(repr, rows))
+        return None if said is None or same else Change(kind, table, *said)
 
     def _change(
         self, connection: sqlite3.Connection, table: str, names: list[str], keys: list[str], rows: list[Row]
@@ -137,11 +139,8 @@ class Tamperer:
                 return value + chance.choice([-1, 1, 1 << chance.randrange(31)])
             case str():
                 at = chance.randrange(len(value) + 1)
-                return (
-                    value[:at] + chance.choice("0a ") + value[at + 1 :]
-                    if value[at : at + 1] != "0"
-                    else value[:at] + "1" + value[at + 1 :]
-                )
+                other = chance.choice([each for each in "0a " if each != value[at : at + 1]])
+                return value[:at] + other + value[at + 1 :]
             case bytes():
                 if not value:
                     return b"\0"

@@ -79,15 +79,20 @@ class Standing:
         heads, leases = schema.heads, schema.run_leases
         head = connection.execute(select(heads).where(heads.c.run == run)).one_or_none()
         lease = connection.execute(select(leases).where(leases.c.run == run)).one_or_none()
-        if head is None or lease is None:
-            yield self._finding("derived", "it has no head or no lease", "heads", means=DERIVED)
-            return
-        if (head.n, head.epoch, head.hash) != (self.commits, self.epoch, chain.head):
+        if head is None:
+            yield self._finding("derived", "the run has no head", "heads", means=DERIVED)
+        elif (head.n, head.epoch, head.hash) != (self.commits, self.epoch, chain.head):
             said = (
                 f"the head stands at commit {head.n}, epoch {head.epoch}, and the record at {self.commits}, "
             )
             means = "commits were cut off the end, or the head was changed"
             yield self._finding("derived", f"{said}{self.epoch}", "heads", means=means)
+        if lease is None:
+            yield self._finding("derived", "the run has no lease", "run_leases", means=DERIVED)
+        else:
+            yield from self._check_lease(lease)
+
+    def _check_lease(self, lease: Row[Any]) -> Iterator[Finding]:
         held = [change for change in self.changes if change.kind in ("started", "resumed")]
         who = from_json(held[-1].detail) if held else {}
         if (lease.epoch, lease.host, lease.pid) != (self.epoch, who.get("host"), who.get("pid")):
