@@ -127,8 +127,9 @@ class Postgresql:
             )
         names = ["synchronous_commit", *SESSION]
         asked = ", ".join(f"current_setting('{name}')" for name in names)
+        connection.autocommit = True
         row = connection.execute(f"SELECT {asked}").fetchone()
-        connection.commit()
+        connection.autocommit = False
         assert row is not None
         found = dict(zip(names, row, strict=True))
         if found["synchronous_commit"] not in DURABLE:
