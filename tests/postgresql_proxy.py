@@ -34,7 +34,8 @@ class Proxy:
 
     def url(self, direct: str) -> str:
         """The URL through the proxy of what is at `direct`, a URL of the server's socket."""
-        return f"{direct.partition('?')[0].replace('@/', f'@127.0.0.1:{self.port}/')}?sslmode=disable&gssencmode=disable"
+        place = direct.partition("?")[0].replace("@/", f"@127.0.0.1:{self.port}/")
+        return f"{place}?sslmode=disable&gssencmode=disable"
 
     def cut(self) -> None:
         """End every connection now."""

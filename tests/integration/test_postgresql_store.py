@@ -109,7 +109,7 @@ def test_settings_of_a_session_are_set_whatever_the_server_says(
             "current_schema(), current_setting('transaction_read_only')"
         ).one()
 
-    assert tuple(found) == ("5min", "5min", "frame", "on")
+    assert tuple(found) == ("5min", "2min", "frame", "on")
 
 
 @pytest.mark.parametrize("table", ["segments", "segments_p17", "run_headers", "blocks", "store_log"])

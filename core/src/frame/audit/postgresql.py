@@ -44,7 +44,7 @@ SESSION = {
     "application_name": "frame",
     "search_path": f"{SCHEMA},pg_catalog,pg_temp",
     "statement_timeout": "5min",
-    "idle_in_transaction_session_timeout": "5min",
+    "idle_in_transaction_session_timeout": "2min",
     # A generic plan locks every partition; one for the run at hand locks the one that it needs.
     "plan_cache_mode": "force_custom_plan",
     "timezone": "UTC",
