@@ -141,6 +141,32 @@ def test_a_purge_is_on_record_with_who_and_why_and_is_told_by_explain(place: Pla
     assert "not kept: purged on " in ended.out
 
 
+def test_a_purged_run_is_verified_and_graded_and_cannot_be_replayed(place: Place) -> None:
+    run_id = run_days_ago(place, 100, NAMES)
+    before = place.json("runs", "show", run_id)["grade"]
+    verified = place.frame("verify", run_id)
+
+    purge(timedelta(days=90), audit=store_of(place))
+
+    after = place.json("runs", "show", run_id)["grade"]
+    assert (before, after) == ("replayable", "attributable")
+    assert "purged on " in place.frame("runs", "show", run_id).out
+    assert (verified.code, place.frame("verify", run_id).code) == (0, 0)
+    refused = place.frame("replay", run_id, "--pipeline", "out.yaml").without_traceback()
+    assert refused.code == 8, refused
+    refused.says("purged on ")
+
+
+def test_a_run_whose_dead_letters_are_resolved_can_be_purged(place: Place) -> None:
+    run_id = run_days_ago(place, 100, ["good", "bad", "good"])
+    resolved = place.frame("dead-letters", "resolve", run_id, "--all", "--reason", "known", "--json")
+
+    done = purge(timedelta(days=90), audit=store_of(place))
+
+    assert resolved.code == 0, resolved.err
+    assert [each.run_id for each in done.purged] == [run_id]
+
+
 def interrupted(place: Place) -> None:
     with closing(sqlite3.connect(place.folder / ".frame" / "audit.db")) as store:
         store.execute("DROP TRIGGER run_changes_no_update")
