@@ -14,9 +14,11 @@ from sqlalchemy import Connection, Row, select
 
 from frame.audit import schema
 from frame.audit.batches import BatchRecord, members_of, passthrough_digest, read_batch
+from frame.audit.dead_letter_states import States
 from frame.audit.decoding import error_of
 from frame.audit.kept import CallRecord, calls_of, payload_of, payload_with_digest, with_data
 from frame.audit.lineage_births import Births
+from frame.audit.linked_runs import origin_of
 from frame.audit.payloads import decompress
 from frame.audit.purge import purge_of
 from frame.audit.runs import EdgeRecord, NodeRecord, RunDetails, describe_run, edges_of, nodes_of, run_events
@@ -84,6 +86,15 @@ class Lineage:
         self._artifacts = {made.node: made for made in artifacts_of(connection, run)}
 
     # --- The run --------------------------------------------------------------------------------
+
+    @property
+    def origin_run_id(self) -> str | None:
+        """The run whose tokens this one carries on, None if it read a source."""
+        return origin_of(self._connection, self._run)
+
+    def states(self, run_id: str, now_us: int) -> States:
+        """What has been done about the run's dead letters."""
+        return States(self._connection, run_id, now_us)
 
     def describe(self, now_us: int) -> RunDetails:
         """Everything about the run as a whole."""

@@ -91,6 +91,11 @@ class Births:
             return (tokens[birth.place // fan],)
         return tuple(tokens[birth.place * fan : (birth.place + 1) * fan])
 
+    @staticmethod
+    def origin(birth: Birth) -> int:
+        """The token of another run that a carried one carries on."""
+        return origins_of(birth.segment)[birth.place]
+
     def group(self, birth: Birth) -> int:
         """The fork group that was merged, which has the number of the token that was forked."""
         return self._groups(self._brood_of(birth))[birth.place]

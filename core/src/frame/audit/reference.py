@@ -35,7 +35,8 @@ ABOUT: dict[str, str] = {
     "rows": "one row a source row, with the token that it became",
     "validation_errors": "source rows that did not fit, and why",
     "tokens": "one row a token, with the commit in which it came into being and the way it did: source, fork, "
-    "expansion, merge or batch",
+    "expansion, merge or batch, or that it was carried on from another run",
+    "carried_tokens": "which token of which other run a token carries on, as in a retry of dead letters",
     "batch_members": "which tokens an aggregation held, in order",
     "batch_outputs": "which tokens came out of a batch",
     "batches": "one row a batch, with its trigger and its end",

@@ -1,9 +1,9 @@
 """From a question about a run to its explanation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
 from frame.audit import database
@@ -11,6 +11,7 @@ from frame.audit.lineage import Lineage
 from frame.audit.queries import RunDetails, find_run
 from frame.clock import SystemClock
 from frame.errors import UsageError
+from frame.events import Path
 from frame.operations.explain_data import RowData, recorded
 from frame.operations.explain_family import Ancestry, Family
 from frame.operations.explain_fields import Fields
@@ -22,7 +23,10 @@ from frame.plugin.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked of a run: about a row, a token, or row `index` of a sink."""
+    """What is asked of a run: about a row, a token, or row `index` of a sink; or about `tokens` that belong to one.
+
+    `tokens`: dead letters that `other` run carries on, or (`onward`) what carries them on here.
+    """
 
     run: str
     row: int | None
@@ -32,8 +36,12 @@ class Question:
     field: str | None
     forward: bool
     limit: int | None
+    tokens: tuple[int, ...] = ()
+    onward: bool = False
 
     def __str__(self) -> str:
+        if self.tokens:
+            return f"token{'s' * (len(self.tokens) > 1)} {', '.join(map(str, self.tokens))}"
         if self.row is not None:
             return f"row {self.row}"
         if self.token is not None:
@@ -45,20 +53,25 @@ def answer(
     question: Question, audit: str, registry: Registry | None, environ: Mapping[str, str] | None
 ) -> Explanation:
     """The explanation. Raises UsageError if there is nothing of the kind on record."""
+    now_us = SystemClock().time_us()
     with database.open(audit, create=False) as store, store.reading() as connection:
-        lineage = Lineage(connection, find_run(connection, question.run))
-        details = lineage.describe(SystemClock().time_us())
-        recomputer = Recomputer(
-            details.summary.run_id,
-            details.seed,
-            folder=_folder(details.config),
-            registry=registry,
-            environ=environ,
-        )
-        try:
-            return _Answer(lineage, details, recomputer, question).explanation()
-        finally:
-            recomputer.close()
+
+        def told(asked: Question) -> Explanation:
+            lineage = Lineage(connection, find_run(connection, asked.run))
+            details = lineage.describe(now_us)
+            folder, run_id = _folder(details.config), details.summary.run_id
+            recomputer = Recomputer(
+                run_id, details.seed, folder=folder, registry=registry, environ=environ
+            )
+            try:
+                found = _Answer(lineage, details, recomputer, asked)
+                explanation, elsewhere = found.explanation(), found.elsewhere(now_us)
+            finally:
+                recomputer.close()
+            before, after = (tuple(map(told, questions)) for questions in elsewhere)
+            return replace(explanation, before=before, after=after)
+
+        return told(question)
 
 
 class _Answer:
@@ -72,6 +85,8 @@ class _Answer:
         self._stories = Stories(self._lineage, self._nodes, self._data, recomputer, limit)
         self._family = Family(self._lineage, self._nodes, limit)
         self._fields = Fields(self._lineage, self._nodes, self._data, limit)
+        self._origins: tuple[int, ...] = ()
+        self._lost: set[int] = set()
 
     def _recorded_nodes(self) -> dict[int, Recorded]:
         evidence = self._lineage.evidence()
@@ -82,33 +97,59 @@ class _Answer:
         }
 
     def explanation(self) -> Explanation:
-        subject = self._subject()
-        ancestry = self._family.ancestry([subject])
-        told = self._family.tree(subject) if self._question.row is not None else ancestry.tokens
+        question, subject = self._question, self._subject()
+        ancestry = self._family.ancestry(subject)
+        told = ancestry.tokens
+        if question.row is not None or question.onward:
+            told = tuple(sorted({each for token in subject for each in self._family.tree(token)}))
         stories = tuple(self._stories.tell(token) for token in told)
+        impact = self._family.impact(subject) if question.forward else None
+        ended = ((story.token, story.outcome) for story in stories)
+        self._lost = {token for token, end in ended if end is not None and end.path is Path.UNHANDLED}
+        self._lost.update(impact.dead_letters if impact else ())
+        self._origins = ancestry.carried
         summary = self._details.summary
         return Explanation(
             run_id=summary.run_id,
             pipeline=summary.pipeline,
             status=summary.status.value,
-            asked=str(self._question),
-            subject=(subject,),
+            asked=str(question),
+            subject=subject,
             stories=stories,
             batches=self._batches(stories, ancestry),
             sources=ancestry.sources,
             field=self._history(subject, stories),
-            impact=self._family.impact([subject]) if self._question.forward else None,
+            impact=impact,
         )
 
-    def _subject(self) -> int:
+    def elsewhere(self, now_us: int) -> tuple[list[Question], list[Question]]:
+        """What is to be asked of the run that this one carries on, and of those that carry its dead letters on."""
+        asked = replace(self._question, row=None, token=None, sink=None, index=None)
+        before, after = [], []
+        origin = self._lineage.origin_run_id
+        if self._origins and origin is not None and not self._question.onward:
+            before.append(replace(asked, run=origin, tokens=self._origins, forward=False))
+        if self._lost and (self._question.onward or not self._question.tokens):
+            states = self._lineage.states(self._details.summary.run_id, now_us)
+            heirs: dict[str, list[int]] = {}
+            for state in map(states.of, sorted(self._lost)):
+                if state.run_id is not None and state.token is not None:
+                    heirs.setdefault(state.run_id, []).append(state.token)
+            for run_id, tokens in heirs.items():
+                after.append(replace(asked, run=run_id, tokens=tuple(tokens), onward=True))
+        return before, after
+
+    def _subject(self) -> tuple[int, ...]:
         question = self._question
+        if question.tokens:
+            return question.tokens
         if question.row is not None:
-            return self._lineage.token_of_row(question.row)
+            return (self._lineage.token_of_row(question.row),)
         if question.token is not None:
-            return question.token
+            return (question.token,)
         assert question.sink is not None
         assert question.index is not None
-        return self._lineage.token_at(self._sink(question.sink), question.index)
+        return (self._lineage.token_at(self._sink(question.sink), question.index),)
 
     def _sink(self, name: str) -> int:
         sinks = {node.name: node.node for node in self._lineage.nodes if node.kind == "sink"}
@@ -130,19 +171,19 @@ class _Answer:
             found[number] = self._family.batch(number, [self._family.member(token) for token in tokens])
         return tuple(found[number] for number in sorted(found))
 
-    def _history(self, subject: int, stories: tuple[TokenStory, ...]) -> FieldHistory | None:
+    def _history(self, subject: tuple[int, ...], stories: tuple[TokenStory, ...]) -> FieldHistory | None:
         field = self._question.field
         if field is None:
             return None
-        if self._question.row is None:
-            return self._fields.history(field, subject, stories)
+        if self._question.row is None and not self._question.onward and len(subject) == 1:
+            return self._fields.history(field, subject[0], stories)
         return FieldHistory(field, tuple(self._fields.steps(field, stories)))
 
 
 def _folder(config: Any) -> str | None:
     """The folder of the pipeline file, None for a pipeline that was built in code."""
     file = config.get("file") if isinstance(config, dict) else None
-    return str(Path(file).parent) if file and Path(file).is_absolute() else None
+    return str(FilePath(file).parent) if file and FilePath(file).is_absolute() else None
 
 
 def written_options(config: Any) -> dict[str, Mapping[str, Any]]:

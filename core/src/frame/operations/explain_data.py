@@ -56,7 +56,7 @@ class RowData:
         birth = self._lineage.births.of(token)
         wanted = self._lineage.birth_digest(birth)
         match birth.kind:
-            case "source":
+            case "source" | "carried":
                 return self.kept(wanted, PayloadKind.ROWS, token)
             case "fork":
                 (parent,) = self._lineage.births.parents(birth)

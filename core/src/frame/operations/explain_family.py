@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from frame.audit.lineage import Lineage
+from frame.audit.lineage_births import Root
 from frame.events import Path
 from frame.operations.explain_recompute import Recorded
 from frame.operations.explain_stories import plugin_of
@@ -16,11 +17,15 @@ NO_ROWS = RowSet(0, ())
 
 @dataclass(frozen=True, slots=True)
 class Ancestry:
-    """The tokens that others came from, themselves included, the batches on the way, and the source rows."""
+    """The tokens that others came from, themselves included, the batches on the way, and the source rows.
+
+    `carried`: tokens of another run that are carried on in this one.
+    """
 
     tokens: tuple[int, ...]
     batches: tuple[BatchStory, ...]
     sources: RowSet
+    carried: tuple[int, ...] = ()
 
 
 class Family:
@@ -39,17 +44,17 @@ class Family:
             new = [each for each in births.parents(births.of(ahead.pop())) if each not in found]
             found.update(new)
             ahead += new
-        rows: set[int] = set()
-        batches: list[int] = []
-        for token in sorted(found):
+        roots: set[Root] = set()
+        for token in found:
             birth = births.of(token)
-            if birth.row is not None:
-                rows.add(birth.row)
-            elif birth.kind == "batch":
-                batches.append(birth.segment.batch)
-        return self._through_batches(tuple(sorted(found)), rows, batches)
+            if birth.kind in {"source", "batch", "carried"}:
+                roots.add(births.root(token))
+        return self._through_batches(tuple(sorted(found)), roots)
 
-    def _through_batches(self, tokens: tuple[int, ...], rows: set[int], batches: list[int]) -> Ancestry:
+    def _through_batches(self, tokens: tuple[int, ...], roots: set[Root]) -> Ancestry:
+        rows = {root.row for root in roots if root.row is not None}
+        carried = {root.carried for root in roots if root.carried is not None}
+        batches = [root.batch for root in roots if root.batch is not None]
         stories: dict[int, BatchStory] = {}
         complete = True
         met = set(batches)
@@ -60,6 +65,9 @@ class Family:
             for token in islice(self._lineage.members(number), self._limit):
                 member = self.member(token)
                 members.append(member)
+                origin = self._lineage.births.root(token).carried
+                if origin is not None:
+                    carried.add(origin)
                 for first, last in member.rows.ranges:
                     rows.update(range(first, last + 1))
                 new = [each for each in member.batches if each not in met]
@@ -67,7 +75,8 @@ class Family:
                 ahead += new
             stories[number] = self.batch(number, members)
             complete = complete and len(members) == stories[number].members_count
-        return Ancestry(tokens, tuple(stories[number] for number in sorted(stories)), row_set(rows, complete))
+        told = tuple(stories[number] for number in sorted(stories))
+        return Ancestry(tokens, told, row_set(rows, complete), tuple(sorted(carried)))
 
     def batch(self, number: int, members: Sequence[Member]) -> BatchStory:
         """The story of a batch, with those of its members that are to be shown."""
@@ -121,6 +130,7 @@ class Family:
         flushed: set[int] = set()
         rows: list[SinkRow] = []
         ends: Counter[str] = Counter()
+        lost: list[int] = []
         omitted = still_open = 0
         while ahead:
             token = ahead.pop()
@@ -129,6 +139,7 @@ class Family:
                 still_open += 1
             else:
                 ends[ended.path.value] += 1
+                lost += [token] if ended.path is Path.UNHANDLED else []
             rows += self._sink_rows(token, ended.path if ended else None)
             if ended is not None and ended.path is Path.BATCHED and ended.batch is not None:
                 if ended.batch in flushed:
@@ -141,7 +152,8 @@ class Family:
             seen.update(new)
             ahead += reversed(new)
         order = tuple(sorted(rows, key=lambda row: (row.sink, row.token)))
-        return Impact(len(seen), order, tuple(sorted(flushed)), dict(ends), still_open, omitted)
+        batches = tuple(sorted(flushed))
+        return Impact(len(seen), order, batches, dict(ends), still_open, omitted, tuple(sorted(lost)))
 
     def _sink_rows(self, token: int, path: Path | None) -> Iterator[SinkRow]:
         for segment in self._lineage.story_steps(token):

@@ -60,11 +60,12 @@ class Fields:
         origin, token, node = story.origin, story.token, story.origin.node or ""
         after = _value(story.data, field)
         match origin.kind:
-            case "source":
+            case "source" | "carried":
                 if story.data.row is None:
                     yield FieldStep(token, node, "unknown", why=story.data.why)
                 elif after is not None:
-                    yield FieldStep(token, node, "read", after=after)
+                    what = "read" if origin.kind == "source" else "carried"
+                    yield FieldStep(token, node, what, after=after)
             case "expansion":
                 yield from _changed(
                     field, token, node, None, self._data.at_end(origin.parents[0]), story.data

@@ -97,6 +97,9 @@ class Stories:
                 error = invalid.step.error if invalid else None
                 place = segment.label if invalid else ""
                 return Origin("source", row=birth.row, place=place, node=self._name(0), error=error)
+            case "carried":
+                node, run_id = self._name(segment.node), self._lineage.origin_run_id
+                return Origin("carried", node=node, run_id=run_id, token=births.origin(birth))
             case "batch":
                 return Origin("batch", node=self._name(segment.node), index=index, batch=segment.batch)
             case "fork":
@@ -359,6 +362,8 @@ class Stories:
             return origin.branch
         if birth.kind == "source" and birth.segment.target is not None:
             return self._name(birth.segment.target)
+        if birth.kind == "carried":
+            return self._name(birth.segment.node)
         return self._name(self._lineage.onward(birth.segment.node or 0)[0])
 
 

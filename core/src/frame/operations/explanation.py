@@ -169,9 +169,9 @@ class VisitStory:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a token came from. `kind`: source, fork, expansion, merge or batch.
+    """Where a token came from. `kind`: source, fork, expansion, merge, batch, or carried (on from another run).
 
-    `row`, `place`: of a source row. `parents`: the tokens before it (none for source and batch). `index`: its
+    `run_id`, `token`: of a carried one, which it carries on. `row`, `place`: of a source row. `parents`: the tokens before it (none for source and batch). `index`: its
     place among its siblings. `branch`: the branch of the fork that it is. `error`: why a source row is invalid.
     """
 
@@ -185,6 +185,8 @@ class Origin:
     group: int | None = None
     batch: int | None = None
     error: ErrorInfo | None = None
+    run_id: str | None = None
+    token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +274,7 @@ class Known:
 class FieldStep:
     """A point at which a field was set, changed, removed, chosen from branches, or out of sight.
 
-    `what`: read (from the source), set, changed, removed, taken (from `branch` by a merge), made (by a batch),
+    `what`: read (from the source), carried (on from another run), set, changed, removed, taken (from `branch` by a merge), made (by a batch),
     unknown (`why`: the data is not at hand). `visit` is None for what a token began with. `members`: those of the
     batch's first members that had a field of this name, with its values, of `members_count` in all.
     """
@@ -314,7 +316,8 @@ class SinkRow:
 class Impact:
     """Everything that came of a token. `ends`: how many of `tokens` ended by which path; `open` have not ended.
 
-    `omitted`: tokens (of large batches or expansions) that were not followed.
+    `omitted`: tokens (of large batches or expansions) that were not followed. `dead_letters`: the tokens that failed
+    with nothing to catch them.
     """
 
     tokens: int
@@ -323,6 +326,7 @@ class Impact:
     ends: Mapping[str, int]
     open: int = 0
     omitted: int = 0
+    dead_letters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,6 +336,9 @@ class Explanation:
     `stories`: of the subject and its ancestors (for a row: of all its tokens), by number, so that parents come
     first. `batches`: those that they went into or came out of. `sources`: the source rows that the subject goes
     back to. `impact` is set when it was asked for (`forward`), `field` when a field was.
+
+    `before`: where tokens were carried on from a dead letter of another run, the story of that there. `after`: where
+    dead letters were carried on in other runs, what came of them there.
     """
 
     run_id: str
@@ -344,6 +351,8 @@ class Explanation:
     sources: RowSet
     field: FieldHistory | None = None
     impact: Impact | None = None
+    before: "tuple[Explanation, ...]" = ()
+    after: "tuple[Explanation, ...]" = ()
 
     def as_json(self) -> dict[str, Any]:
         """This as JSON values, with the version of their shape."""

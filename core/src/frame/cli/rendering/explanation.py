@@ -31,6 +31,18 @@ def text(explanation: "Explanation") -> str:
 
 
 def _lines(found: "Explanation") -> Iterator[str]:
+    yield from _of_run(found)
+    for before in found.before:
+        yield ""
+        yield f"carried on from run {before.run_id}, where this is its story:"
+        yield from _lines(before)
+    for after in found.after:
+        yield ""
+        yield f"carried on in run {after.run_id}, where it went on so:"
+        yield from _lines(after)
+
+
+def _of_run(found: "Explanation") -> Iterator[str]:
     status = visible(found.status.replace("_", " "))
     yield f"{visible(found.asked)} of run {found.run_id} ({visible(found.pipeline)}, {status})"
     if found.field is not None:
@@ -43,7 +55,11 @@ def _lines(found: "Explanation") -> Iterator[str]:
             yield ""
             yield from batch_lines(batch)
     yield ""
-    yield f"goes back to source {row_set(found.sources)}"
+    carried = [story.origin for story in found.stories if story.origin.kind == "carried"]
+    for origin in carried:
+        yield f"goes back to token {origin.token} of run {origin.run_id}"
+    if found.sources.count or not carried:
+        yield f"goes back to source {row_set(found.sources)}"
     if found.impact is not None:
         yield from impact_lines(found.impact)
 
@@ -71,6 +87,8 @@ def _origin(origin: "Origin") -> str:
             return f"number {origin.index} of what token {parents} was expanded to at {at}"
         case "merge":
             return f"tokens {parents} merged at {at}"
+        case "carried":
+            return f"carries on token {origin.token} of run {origin.run_id}, which had failed at {at}"
         case _:
             return f"output {origin.index} of batch {origin.batch} at {at}"
 
