@@ -87,7 +87,7 @@ class Server:
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
-        self._programs = self._readable_programs()
+        self.programs = self._readable_programs()
         self._give_away()
 
     def _give_away(self) -> None:
@@ -135,7 +135,7 @@ class Server:
         """Make the cluster and its roles, and start it."""
         initialised = self._command(
             [
-                str(self._programs / "initdb"),
+                str(self.programs / "initdb"),
                 *("-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
             ]
         ).wait()
@@ -157,7 +157,7 @@ class Server:
     def start(self) -> None:
         """Start the server, and wait until it answers."""
         self._process = self._command(
-            [str(self._programs / "postgres"), "-D", str(self.data), "-k", str(self.sockets)]
+            [str(self.programs / "postgres"), "-D", str(self.data), "-k", str(self.sockets)]
         )
         for _ in range(1_000):
             assert self._process.poll() is None, self.log.read_text()

@@ -3,11 +3,14 @@
 CONTRIBUTING.md has the convention.
 """
 
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.postgresql_server import Server
 from tools import pages, reference
 from tools.page_run import run_page
 
@@ -21,6 +24,7 @@ PATTERNS = (
     "certification/*.md",
     "templates/*.md",
 )
+NEEDS_POSTGRESQL = {"docs/how-to/run-on-postgresql.md"}
 GENERATED = ROOT / "docs" / "reference" / "generated"
 
 
@@ -29,8 +33,26 @@ def written_pages() -> list[str]:
     return sorted(str(path.relative_to(ROOT)) for path in found if GENERATED not in path.parents)
 
 
+@pytest.fixture
+def server_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A PostgreSQL server that `postgresql://USER@/DATABASE` leads to, with its programs at hand."""
+    server = Server()
+    try:
+        server.create()
+        monkeypatch.setenv("PGHOST", str(server.sockets))
+        monkeypatch.setenv("PGUSER", "postgres")
+        monkeypatch.setenv("PATH", f"{server.programs}:{os.environ['PATH']}")
+        yield
+    finally:
+        server.close()
+
+
 @pytest.mark.parametrize("name", written_pages())
-def test_every_command_and_example_on_the_page_runs(name: str, tmp_path: Path) -> None:
+def test_every_command_and_example_on_the_page_runs(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if name in NEEDS_POSTGRESQL:
+        request.getfixturevalue("server_of_its_own")
     run_page(name, (ROOT / name).read_text(encoding="utf-8"), tmp_path)
 
 

@@ -206,8 +206,8 @@ _INSERT_DIGESTS = (
 _COPIED = {SmallInteger: "int2", Integer: "int4", BigInteger: "int8", Text: "text", LargeBinary: "bytea"}
 
 
-_NARROW = frozenset({"run", "n", "fan", "token_width", "visit_width", "group_width"})
-"""Counts of runs, of commits and of digits: 32 bits hold them, and `substr` takes no more."""
+_NARROW = frozenset({"run", "n", "fan", "item", "token_width", "visit_width", "group_width"})
+"""Counts of runs, of commits, of digits and of items in a block: 32 bits hold them, and `substr` takes no more."""
 
 
 def type_of(column: Column[Any]) -> TypeEngine[Any]:
