@@ -169,7 +169,10 @@ class Leaky(Leaks, Transform):
                 except KeyError as error:
                     raise RuntimeError("outer") from error
             case 5:
-                context.call("http", {}, self.break_off)
+                try:
+                    context.call("http", {}, self.break_off)
+                except ConnectionError as error:
+                    raise ValueError(text) from error
         return row
 
     def send(self, request):

@@ -16,6 +16,7 @@ GIVEN = ("keys", "mounted", "leaky", "leaky-1.0.dist-info")
 """What the test itself puts into the folder: the secrets, and the code that has them."""
 
 ENVIRONMENT = {"CANARY": CANARY, "CANARY_URL": quote(CANARY, safe=""), "FRAME_SECRETS_DIR": "mounted"}
+EXPORTS = ("jsonl", "csv", "parquet", "html", "openlineage", "prov")
 WELL: Mapping[str, str] = {"source": '""', "transform": '""', "gate": '""', "sink": '""'}
 
 
@@ -96,12 +97,17 @@ def test_a_secret_is_nowhere_while_a_run_is_under_way_and_after_it(
             ("graph", "pipeline.yaml"),
             ("runs", "show", "latest", "--json"),
             ("runs", "list"),
-            *(("explain", "latest", "--row", str(n)) for n in range(6)),
+            *(("explain", "latest", "--row", str(n)) for n in (0, 3, 5)),
+            ("verify", "latest", "--json"),
+            ("replay", "latest", "--json"),
+            ("dead-letters", "list", "latest"),
+            *(("export", "latest", "--format", name, "--out", f"exported.{name}") for name in EXPORTS),
+            ("audit", "backup", "--to", "copy.db"),
         )
     ]
 
     assert ended.code == 0, ended.err
-    assert [(each.code, each.err) for each in told if each.code] == []
+    assert [(each.code, each.out, each.err) for each in told if each.code] == []
     assert has_wal
     assert under_way == []
     assert found_in_what_was_told(ended, *told) == []

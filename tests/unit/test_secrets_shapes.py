@@ -7,7 +7,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 from frame.engine.redaction import Hidden, Redactor
-from frame.secrecy import HIDDEN, Screen, passwords_in, without_userinfo
+from frame.secrecy import HIDDEN, NOBODY, Screen, passwords_in, without_userinfo
 
 PLAIN, ODD = "hunter2-canary-9f8e7d", 'c4nary/"Zwölf" +7&<\\'
 
@@ -69,9 +69,9 @@ def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("ftp://me:secret@host/a", f"ftp://{HIDDEN}@host/a"),
-        ("see https://token@host and https://host/@x", f"see https://{HIDDEN}@host and https://host/@x"),
-        ("postgresql+psycopg://a:b@c@host/db", f"postgresql+psycopg://{HIDDEN}@host/db"),
+        ("ftp://me:secret@host/a", f"ftp://{NOBODY}@host/a"),
+        ("see https://token@host and https://host/@x", f"see https://{NOBODY}@host and https://host/@x"),
+        ("postgresql+psycopg://a:b@c@host/db", f"postgresql+psycopg://{NOBODY}@host/db"),
         ("mail me@host, no :// here", "mail me@host, no :// here"),
         ("https://host/path?mail=me@host", "https://host/path?mail=me@host"),
     ],

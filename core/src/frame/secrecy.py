@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "[secret]"
+NOBODY = "***"
+"""Stands before the `@` of a URL, where brackets would make it no URL any more."""
 
 SHORTEST = 4
 """Secrets of fewer characters are not looked for: they would be found everywhere."""
@@ -56,9 +58,9 @@ def without_userinfo(text: str) -> str:
     """`text` with user and password hidden in every URL.
 
     >>> without_userinfo("GET https://me:hunter22@host/x?at=@ failed")
-    'GET https://[secret]@host/x?at=@ failed'
+    'GET https://***@host/x?at=@ failed'
     """
-    return _USERINFO.sub(rf"\g<scheme>{HIDDEN}@", text) if "://" in text else text
+    return _USERINFO.sub(rf"\g<scheme>{NOBODY}@", text) if "://" in text else text
 
 
 def without_userinfo_inside(value: Any) -> Any:
