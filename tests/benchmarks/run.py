@@ -23,6 +23,7 @@ BENCHMARKS = {
     "canonical": "canonical_figures",
     "flights": "flights",
     "memory": "memory",
+    "recovery": "recovery",
     "start": "start",
     "concurrency": "concurrency",
     "telemetry": "telemetry",
