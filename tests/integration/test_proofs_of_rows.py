@@ -5,12 +5,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 from frame.audit.key_files import write_pair
-from frame.audit.proof_check import check_proof
+from frame.audit.proof_check import _written, check_proof
 from frame.audit.signing import PrivateKey, new_key
 from frame.errors import UsageError
 from frame.operations import prove, run, verify_proof
@@ -175,6 +176,12 @@ def _claim_a_sink(proof: dict[str, Any]) -> None:
     del proof["row"]
 
 
+def _withhold(proof: dict[str, Any]) -> None:
+    del proof["data"]
+    proof["withheld"] = "purged"
+    proof["digest"] = "00" * 32
+
+
 LIES: dict[str, Callable[[dict[str, Any]], None]] = {
     "another row": lambda proof: proof.update(row=proof["row"] + 1),
     "another token": lambda proof: proof.update(token=proof["token"] + 1),
@@ -184,6 +191,9 @@ LIES: dict[str, Callable[[dict[str, Any]], None]] = {
     ),
     "with a fact twice": lambda proof: proof["facts"].append(proof["facts"][0]),
     "of a sink": _claim_a_sink,
+    "withheld, with another digest": _withhold,
+    "of a place that the segment does not have": lambda proof: proof["digests"].update(place=2_000_000),
+    "of a place before the first one": lambda proof: proof["digests"].update(place=-1),
 }
 
 
@@ -195,6 +205,68 @@ def test_a_proof_that_claims_more_than_its_facts_say_is_none(flights: Recorded, 
     report = verify_proof(flights.file(proof), [flights.key])
 
     assert not report.ok
+
+
+def test_a_row_that_another_token_had_is_not_proven_to_be_in_a_sink(flights: Recorded) -> None:
+    first, second = (flights.prove(sink="late_flights", index=index) for index in (0, 1))
+    assert first["sink"] == second["sink"]
+
+    report = verify_proof(flights.file({**first, "token": second["token"]}), [flights.key])
+
+    assert f"and not of token {second['token']}" in report.wrong
+
+
+def test_a_write_that_is_not_shown_to_be_done_is_not_proven(flights: Recorded) -> None:
+    proof = flights.prove(sink="summary", index=0)
+    proof["facts"] = [fact for fact in proof["facts"] if fact["table"] != "confirmations"]
+
+    assert "does not show that the write was done" in verify_proof(flights.file(proof), [flights.key]).wrong
+
+
+def written(**changes: Any) -> str:
+    """What a write of tokens 3 and 4 shows for token 3 when its facts are as `changes` say."""
+    given = {"refused": [4], "says_refused": 1, "hashed_at": (0, 5), "name": "out", "tokens": 2, **changes}
+    where = {"chunk": 1, "node": 2, "intent": 0}
+    facts = [
+        SimpleNamespace(table="nodes", node=2, name=given["name"]),
+        SimpleNamespace(
+            **where,
+            table="segments",
+            kind="sink_intended",
+            position=0,
+            first_token=3,
+            size=given["tokens"],
+            token_width=0,
+            tokens=None,
+        ),
+        SimpleNamespace(**where, table="confirmations", rejected=given["says_refused"]),
+    ]
+    facts += [
+        SimpleNamespace(**where, table="rejections", number=number, token=token)
+        for number, token in enumerate(given["refused"])
+    ]
+    located = SimpleNamespace(chunk=given["hashed_at"][0], position=given["hashed_at"][1], commit=1)
+    try:
+        return _written({"sink": {"name": "out", "node": 2, "intent": 0}}, facts, 3, located)
+    except ValueError as wrong:
+        return f"no: {wrong}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "token 3, whose row had this digest after commit 1, was taken by sink 'out' in write 0"),
+        ({"refused": [], "says_refused": 0}, "was taken by sink"),
+        ({"refused": [3]}, "no: the sink has refused token 3"),
+        ({"refused": []}, "no: it does not show that the write was done, and what was refused of it"),
+        ({"refused": [4, 5]}, "no: it does not show that the write was done"),
+        ({"hashed_at": (1, 1)}, "no: the digest was put down after the write"),
+        ({"name": "other"}, "no: it does not show that token 3 was to be written"),
+        ({"tokens": 0}, "no: it does not show that token 3 was to be written"),
+    ],
+)
+def test_a_write_proves_what_it_took_and_nothing_else(changes: dict[str, Any], said: str) -> None:
+    assert said in written(**changes)
 
 
 def test_facts_of_another_place_prove_nothing_of_this_one(flights: Recorded) -> None:

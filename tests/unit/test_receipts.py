@@ -69,6 +69,7 @@ def test_a_receipt_is_written_and_read_as_the_format_says() -> None:
         ("head 00", "head 0A"),
         ("time", "head"),
         ("log 7", "log 7.0"),
+        ("time ", "time 1\ntime "),
         ("abab\n", "aba\n"),
         ("\n3\n", "\n"),
         ("abab\n", "abab"),

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from frame.audit.key_files import public_path, read_private, read_public, write_pair
+from frame.audit.key_files import public_path, read_note, read_private, read_public, write_pair
 from frame.audit.key_ring import read_ring, rotated, rotation, trusting
 from frame.audit.notes import Note, parse
 from frame.audit.signing import NotAKey, PrivateKey, new_key, private_key, public_key
@@ -32,6 +32,17 @@ def test_the_first_key_of_RFC_8032_has_the_public_key_that_stands_there() -> Non
 def test_a_key_reads_back_from_its_line() -> None:
     assert private_key(KEY.reveal()) == KEY
     assert public_key(str(KEY.public)) == KEY.public
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a+b", "a\n"])
+def test_a_key_is_not_called_what_its_line_could_not_hold(name: str) -> None:
+    with pytest.raises(NotAKey, match="cannot be called"):
+        new_key(name)
+
+
+def test_a_public_key_is_no_private_one() -> None:
+    with pytest.raises(NotAKey, match="is no private key"):
+        private_key(str(KEY.public))
 
 
 def test_two_keys_are_never_the_same() -> None:
@@ -108,10 +119,11 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
         with pytest.raises(Refused, match="is there already"):
             write_pair(taken if taken == path else path, new_key("other"))
         path.unlink(missing_ok=True)
+    assert not path.exists()
     assert read_public(public_path(path)) == KEY.public
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"x" * 20_000, b"not a key\n"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"x" * 20_000 + b"\n", b"not a key\n"])
 def test_a_file_that_is_no_key_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "some.key"
     path.write_bytes(content)
@@ -120,6 +132,15 @@ def test_a_file_that_is_no_key_is_refused_with_its_name(tmp_path: Path, content:
     for read in (read_private, read_public):
         with pytest.raises(UsageError, match=r"some\.key"):
             read(path)
+
+
+def test_a_file_that_is_no_note_is_refused_with_its_name(tmp_path: Path) -> None:
+    (tmp_path / "some.note").write_text("no line feed", encoding="utf-8")
+
+    with pytest.raises(
+        UsageError, match=r"some\.note does not end with a line feed, so it is no signed note"
+    ):
+        read_note(tmp_path / "some.note")
 
 
 def test_a_pipe_or_a_folder_is_no_key_and_nobody_waits_for_it(tmp_path: Path) -> None:
@@ -147,6 +168,10 @@ def test_a_rotation_that_one_of_the_two_has_not_signed_is_none() -> None:
     for one in record.signatures:
         with pytest.raises(UsageError, match="not signed by both"):
             rotated(Note(record.text, (one,)))
+    garbage = f"frame/key-rotation\n{old.public}\ngarbage\n"
+    for text, said in ((garbage, "a key in the rotation record"), ("frame/other\n\n\n", "is not the record")):
+        with pytest.raises(UsageError, match=said):
+            rotated(Note(text, record.signatures))
     for text in (
         "frame/key-rotation\n",
         f"{record.text}more\n",
