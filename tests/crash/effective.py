@@ -35,7 +35,8 @@ QUERIES = {
     "states": _LAST_STATES,
     "routes": "SELECT token, visit, node, label, mode, clause, reached_limit FROM routing_events WHERE run = :run",
     "batches": "SELECT batch, node, members, status, triggered_by, mode FROM batches WHERE run = :run",
-    "members": "SELECT batch, node, token, visit, place FROM batch_members WHERE run = :run",
+    "members": "SELECT batch, node, token, visit,"
+    " row_number() OVER (PARTITION BY batch ORDER BY chunk, position, place) FROM batch_members WHERE run = :run",
     "outputs": "SELECT batch, node, token, hex(digest) FROM batch_outputs WHERE run = :run",
     "writes": "SELECT node, intent, rows, hex(content_sha256), status, rejected, sink_position"
     " FROM sink_intents WHERE run = :run",

@@ -189,7 +189,7 @@ static int before(struct call *call) {
     if (call->number < at || (call->number > at && !persists)) return 0;
     switch (mode) {
     case KILL: die(); return 0;
-    case STOP: syscall(SYS_kill, (int)syscall(SYS_getpid), SIGSTOP); return 0;
+    case STOP: syscall(SYS_tgkill, (int)syscall(SYS_getpid), (int)syscall(SYS_gettid), SIGSTOP); return 0;
     case FAIL: errno = error_number; return 1;
     case SHORT: return 2;
     default: return 0;

@@ -1,7 +1,7 @@
 """Killing a run at one call after the other, resuming it, and comparing it with one that nobody disturbed."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,12 +65,10 @@ class Verdict:
 
 
 class Sweep:
-    """Cases of one pipeline. `check`: what else is asked of a run that has come to its end."""
+    """Cases of one pipeline."""
 
-    def __init__(
-        self, frame: Frame, world: World, check: Callable[["Sweep"], list[str]] | None = None
-    ) -> None:
-        self.frame, self.world, self._check = frame, world, check
+    def __init__(self, frame: Frame, world: World) -> None:
+        self.frame, self.world = frame, world
         self.baseline = self._undisturbed()
 
     @property
@@ -89,8 +87,11 @@ class Sweep:
 
     def run(self, fault: Fault = NONE, log: Path | None = None, failpoint: str = "") -> Ended:
         """Start the run, or go on with it if it is on record."""
+        return self._frame(*self.command(), fault=fault, log=log, failpoint=failpoint)
+
+    def _frame(self, *args: str, fault: Fault = NONE, log: Path | None = None, failpoint: str = "") -> Ended:
         environment = {"FRAME_AUDIT": f"sqlite:///{self.world.audit}", "FRAME_FAILPOINT": failpoint}
-        return self.frame(self.world.folder, *self.command(), fault=fault, log=log, env=environment)
+        return self.frame(self.world.folder, *args, fault=fault, log=log, env=environment)
 
     def command(self) -> tuple[str, str]:
         """What `frame` has to be asked for now."""
@@ -138,7 +139,10 @@ class Sweep:
             if contents[name] != expected
         ]
         wrong += differences(effective(self.world.audit), self.baseline.audit)
-        return wrong + (self._check(self) if self._check else [])
+        verified = self._frame("verify", run_id)
+        if verified.code != 0:
+            wrong.append(f"frame verify: exit {verified.code}: {verified.stdout}{verified.stderr}")
+        return wrong
 
 
 def status_in(store: Path) -> str | None:

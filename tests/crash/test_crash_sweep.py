@@ -33,7 +33,10 @@ def killed(name: str, points: Iterable[int], mode: str = "kill") -> list[Case]:
 
 
 def killed_again(sweep: Sweep, points: Sequence[int], times: int, seed: str) -> list[Case]:
-    """At each of `points` a kill, and then kills at `times` calls of the resume."""
+    """At each of `points` a kill, and then one at each of `times` calls of the resume.
+
+    Not a third one: a row that was in hand each time would be taken for the cause, as it should be.
+    """
     rng = random.Random(seed)
     cases = []
     for first in points:

@@ -96,17 +96,16 @@ class Frame:
         stdout, stderr = (path.read_text(errors="replace") for path in (Path(request["stdout"]), said[1]))
         return Ended(answer["code"], stdout, stderr, answer["hung"])
 
-    def start(self, folder: Path, *args: str, fault: Fault = NONE, **options: Any) -> subprocess.Popen[str]:
+    def start(self, folder: Path, *args: str, failpoint: str = "") -> subprocess.Popen[str]:
         """`frame ARGS` as a process of its own, not forked, that runs beside the test."""
         return subprocess.Popen(
             [sys.executable, "-m", "frame", *args],
             cwd=folder,
-            env={**self.environment, **fault.environment(folder)},
+            env={**self.environment, "FRAME_FAILPOINT": failpoint},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **options,
         )
 
     def close(self) -> None:

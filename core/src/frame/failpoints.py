@@ -33,8 +33,8 @@ class _Plan:
         match action:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
-            case "stop":
-                os.kill(os.getpid(), signal.SIGSTOP)
+            case "stop":  # sent to this thread, which then goes no further; sent to the process it might
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             case "raise":
                 raise OSError(errno.EIO, f"failpoint {name}")
 

@@ -205,7 +205,7 @@ class ParquetSink(Sink):
         spool.sync()
         part = target.part
         was_published = part.was_published
-        part.begin()
+        part.begin(in_place_of_another=True)  # who has the spool has this, too
         self._convert(spool, part, target)
         part.was_published = was_published
         target.publish(self.config.on_existing, self._base)

@@ -5,7 +5,9 @@
 
 A run that stops leaves the `.part` file, and a resumed one cuts it back to the last confirmed position, after
 checking that its bytes still have the hash they had. If the run stopped just after the rename, PATH itself
-takes the place of the `.part` file. A lock on the `.part` file keeps two sinks or runs from writing one file.
+takes the place of the `.part` file. A lock on the `.part` file keeps two sinks or runs from writing one file; a run
+that is resumed while the process that had it before only sleeps goes on in a copy, and what that process still does
+when it wakes is done to a file without a name.
 """
 
 import contextlib
@@ -43,10 +45,19 @@ class PartFile:
         """The hash of all that is in the file."""
         return self._sha256.digest()
 
-    def begin(self) -> None:
-        """Begin anew, with an empty file; the folder is made if there is none."""
+    def begin(self, in_place_of_another: bool = False) -> None:
+        """Begin anew, with an empty file; the folder is made if there is none.
+
+        `in_place_of_another`: also where another process has the file, which is then no longer its own.
+        """
         make_folder(_folder_of(self.target))
-        self._open(os.O_CREAT)
+        try:
+            self._open(os.O_CREAT)
+        except TryAgainLater:
+            if not in_place_of_another:
+                raise
+            Path(self.path).unlink()
+            self._open(os.O_CREAT)
         os.ftruncate(self._file(), 0)
         self._is_new = True
 
@@ -57,7 +68,10 @@ class PartFile:
                 self.begin()
                 return
             self._restore()
-        self._open(0)
+        try:
+            self._open(0)
+        except TryAgainLater:
+            self._take_over(size)
         descriptor = self._file()
         self._hash(descriptor, size)
         if self.size < size or self._sha256.hexdigest() != sha256:
@@ -78,6 +92,33 @@ class PartFile:
                 write_all(self._file(), data, self.path)
         self.close()
         self.was_published = True
+
+    def _take_over(self, size: int) -> None:
+        """Go on in a copy of the first `size` bytes, which takes the place of the file that another process has."""
+        copy = PartFile(self.path)
+        copy.path = self.path + ".new"
+        copy.begin()
+        with open_again(self.path) as file:
+            while data := file.read(min(_STEP_BYTES, size - copy.size)):
+                copy.write(data)
+        copy.sync()
+        copy._is_new = False
+        Path(copy.path).replace(self.path)
+        sync_folder(_folder_of(self.path))
+        copy.close()
+        self._open(0)
+
+    def check_owned(self) -> None:
+        """Raises OSError if the file with this name is no longer the one that was opened."""
+        if not self._is_owned():
+            raise OSError(errno.ESTALE, "another process has taken the file over", self.path)
+
+    def _is_owned(self) -> bool:
+        assert self._descriptor is not None
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.lstat(self.path))
+        except FileNotFoundError:
+            return False
 
     def _open(self, flags: int) -> None:
         self.close()
@@ -147,6 +188,7 @@ class PartFile:
     def publish(self, replace: bool) -> None:
         """Give the finished file its name, in one step. Raises FileExistsError unless it may `replace` another."""
         self.sync()
+        self.check_owned()
         if replace or self.was_published:
             Path(self.path).replace(self.target)
         else:
@@ -165,8 +207,10 @@ class PartFile:
 
     def remove(self) -> None:
         """Remove the `.part` file, durably: nobody looks for it once the run has said that it is done."""
+        owned = self._descriptor is None or self._is_owned()
         self.close()
-        self._unlink()
+        if owned:
+            self._unlink()
 
     def _unlink(self) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -177,7 +221,7 @@ class PartFile:
         """Let go of the file, which stays as it is, unless it is new and nothing was written to it."""
         if self._descriptor is None:
             return
-        if self._is_new and self.size == 0:
+        if self._is_new and self.size == 0 and self._is_owned():
             self._unlink()
         os.close(self._descriptor)
         self._descriptor = None

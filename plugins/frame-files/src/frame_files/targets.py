@@ -118,6 +118,7 @@ class RemoteTarget:
     def publish(self, on_existing: OnExisting, base: Mapping[str, Any] | None) -> None:
         """Upload the finished file; an object store shows it only when it is complete."""
         self.part.sync()
+        self.part.check_owned()
         system, path = file_system(self._url, self._storage)
         if on_existing is OnExisting.FAIL and not self.part.was_published and system.exists(path):
             if self._is_there(system, path):
