@@ -1,9 +1,7 @@
 """Laws of lineage: the way back from every sink row ends at source rows, and the way forward from these comes to it."""
 
-import tempfile
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,10 +26,9 @@ FEWER = max(
 
 
 @pytest.fixture(scope="module")
-def audit() -> Iterator[str]:
+def audit(module_store_url: str) -> str:
     """One store for the runs of all examples."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield f"sqlite:///{Path(folder) / 'audit.db'}"
+    return module_store_url
 
 
 def chunked(pipeline: PipelineConfig, chunk_rows: int, audit: str) -> RunResult:

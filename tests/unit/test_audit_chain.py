@@ -1,8 +1,8 @@
 """Blocks: what is hashed for a row and for a commit, and that it follows from the stored rows alone."""
 
 import hashlib
-import sqlite3
-from pathlib import Path as FilePath
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from frame.audit import chain, merkle, schema, store_log
@@ -33,8 +33,9 @@ def chunk(number: int) -> Chunk:
 
 
 @pytest.fixture
-def database(tmp_path: FilePath) -> Database:
-    return store.open(f"sqlite:///{tmp_path}/audit.db")
+def database(store_url: str) -> Iterator[Database]:
+    with store.open(store_url) as opened:
+        yield opened
 
 
 def rows(database: Database, asked: str) -> list[tuple[object, ...]]:
@@ -103,7 +104,7 @@ def test_every_commit_is_a_block_on_the_one_before(database: Database) -> None:
 
 
 def test_the_head_of_a_run_is_that_of_the_tree_over_its_blocks(database: Database) -> None:
-    recorder = Recorder(database).begin(opening())
+    recorder = Recorder(database).begin(opening(lease_s=-1.0))
     recorder.commit(chunk(0))
     before = recorder.head
 
@@ -170,10 +171,10 @@ def test_a_head_that_stands_at_another_block_stops_the_writer(
     recorder = Recorder(database).begin(opening())
     really = database.engine.dialect.do_commit
 
-    def commit_and_let_another_in(connection: sqlite3.Connection) -> None:
-        connection.execute("UPDATE heads SET hash = zeroblob(32)")
+    def commit_and_let_another_in(connection: Any) -> None:
+        connection.execute("UPDATE heads SET epoch = epoch, hash = (SELECT previous FROM blocks WHERE n = 0)")
         really(connection)  # type: ignore[arg-type]
-        raise sqlite3.OperationalError("the answer was lost")
+        raise database.engine.dialect.dbapi.OperationalError("the answer was lost")
 
     with monkeypatch.context() as patch:
         patch.setattr(database.engine.dialect, "do_commit", commit_and_let_another_in)

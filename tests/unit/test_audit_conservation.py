@@ -1,7 +1,5 @@
 """No token of a completed run is without an end, has two, or came from nowhere."""
 
-from pathlib import Path as FilePath
-
 import pytest
 from frame.audit import database as store
 from frame.audit.opening import NodeOpening, RunOpening
@@ -33,8 +31,8 @@ def dropped(*tokens: int) -> Dropped:
     return Dropped(1, 0, tokens, "not needed", 1, 2)
 
 
-def finish(path: FilePath, events: list[Event], status: RunStatus = RunStatus.COMPLETED) -> None:
-    with store.open(f"sqlite:///{path}/audit.db") as database:
+def finish(url: str, events: list[Event], status: RunStatus = RunStatus.COMPLETED) -> None:
+    with store.open(url) as database:
         recorder = Recorder(database).begin(RunOpening("one", "any", b"{}", NODES, [], started_us=0))
         for number, event in enumerate(events):
             recorder.commit(Chunk(number, 0, [event]))
@@ -54,10 +52,10 @@ def finish(path: FilePath, events: list[Event], status: RunStatus = RunStatus.CO
     ],
 )
 def test_a_run_that_does_not_balance_is_not_completed(
-    tmp_path: FilePath, events: list[Event], message: str
+    store_url: str, events: list[Event], message: str
 ) -> None:
     with pytest.raises(AuditError, match=message):
-        finish(tmp_path, events)
+        finish(store_url, events)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +70,9 @@ def test_a_run_that_does_not_balance_is_not_completed(
         [SourceEnded(0)],
     ],
 )
-def test_a_run_that_balances_is_completed(tmp_path: FilePath, events: list[Event]) -> None:
-    finish(tmp_path, events)
+def test_a_run_that_balances_is_completed(store_url: str, events: list[Event]) -> None:
+    finish(store_url, events)
 
 
-def test_a_run_that_stopped_early_may_have_tokens_without_an_end(tmp_path: FilePath) -> None:
-    finish(tmp_path, [read(0, 3)], RunStatus.INTERRUPTED)
+def test_a_run_that_stopped_early_may_have_tokens_without_an_end(store_url: str) -> None:
+    finish(store_url, [read(0, 3)], RunStatus.INTERRUPTED)

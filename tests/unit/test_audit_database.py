@@ -83,7 +83,7 @@ def test_a_store_that_may_not_be_written_says_so(tmp_path: Path, monkeypatch: py
         ("audit.db", "not a database URL"),
         ("sqlite://", "has to be a file"),
         ("sqlite:///:memory:", "has to be a file"),
-        ("mysql://me:hunter22@host/db", r"not in mysql \(mysql://\[secret\]@host/db\)"),
+        ("mysql://me:hunter22@host/db", r"not in mysql \(mysql://[^:]+@host/db\)"),
     ],
 )
 def test_a_url_that_makes_no_sense_is_named(asked: str, message: str) -> None:

@@ -1,7 +1,5 @@
 """Payload bytes are kept in blocks that are small enough to open for one item."""
 
-from pathlib import Path as FilePath
-
 import pytest
 from frame.audit import database as store
 from frame.audit import payloads, queries, schema
@@ -37,8 +35,8 @@ def test_a_damaged_block_is_an_audit_error() -> None:
     ],
     ids=["many items", "much data", "one huge item"],
 )
-def test_blocks_stay_small(tmp_path: FilePath, items: list[bytes], sizes: list[int]) -> None:
-    with store.open(f"sqlite:///{tmp_path}/audit.db") as database:
+def test_blocks_stay_small(store_url: str, items: list[bytes], sizes: list[int]) -> None:
+    with store.open(store_url) as database:
         opening = RunOpening("one", "any", b"{}", [NodeOpening(0, "in", "source")], [], started_us=0)
         recorder = Recorder(database).begin(opening)
         tokens = range(len(items))

@@ -1,7 +1,6 @@
 """Births looked up in bulk: where tokens come from, by the record alone."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from frame.audit import database
@@ -31,11 +30,11 @@ EDGES = ((1, 2, "all"), (1, 3, "all"))
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> Iterator[Connection]:
+def connection(store_url: str) -> Iterator[Connection]:
     nodes = [NodeOpening(number, name, "transform") for number, name in enumerate(NAMES)]
     edges = [EdgeOpening(origin, target, label, "fork") for origin, target, label in EDGES]
     opening = RunOpening("run", "told", b"{}", nodes, edges, started_us=1)
-    with database.open(f"sqlite:///{tmp_path / 'audit.db'}") as store:
+    with database.open(store_url) as store:
         recorder = Recorder(store).begin(opening)
         for number, events in enumerate(CHUNKS):
             recorder.commit(Chunk(number, 1, events))
