@@ -141,6 +141,7 @@ class _Purging:
                 )
         self._remove([each.run for each in going])
         notes = self._leave_no_remains()
+        notes = (*notes, COPIES) if going or left else notes
         return self._told(going, staying, finished=tuple(left.values()), log_n=log_n, notes=notes)
 
     def _told(self, going: Sequence["Candidate"], staying: Sequence["Candidate"], **more: Any) -> Purged:
@@ -175,7 +176,6 @@ class _Purging:
         if not erasure.is_file(self._store):
             return (
                 "PostgreSQL reuses the room in its own time; to have it back at once: VACUUM FULL payload_data.",
-                COPIES,
             )
         notes = []
         if erasure.has_remains(self._store):
@@ -185,7 +185,7 @@ class _Purging:
                 "The write-ahead log of the store is in use and may still have removed bytes: purge again "
                 "when no run is under way."
             )
-        return (*notes, COPIES)
+        return tuple(notes)
 
     def _rewrite(self) -> list[str]:
         from frame.audit import erasure
