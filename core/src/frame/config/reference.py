@@ -20,7 +20,9 @@ quotes. An unknown key is an error. Durations are written `500ms`, `30s`, `5m`, 
 seconds.
 
 `${NAME}`, `${env:NAME}` and `${NAME:-default}` in a value stand for a variable of the environment;
-`${secret:NAME}` is a secret, for options of plugins that are declared secret. `$${` is a literal `${`.
+`${secret:NAME}` is a secret, for options of plugins that are declared secret: a variable, or a file in the folder
+FRAME_SECRETS_DIR; `${secret:file:PATH}` is what is in a file, `${secret:PROVIDER:PATH}` what a provider has. `$${` is a
+literal `${`.
 """
 
 _WORDS = {
