@@ -9,7 +9,8 @@ from frame.config.in_code import pipeline
 from frame.engine.replay.differences import FieldDifference, Findings
 from frame.engine.replay.replay import Replay
 from frame.errors import Refused, RetryableError
-from frame.events import Chunk, PayloadKind
+from frame.events import Chunk, PayloadKind, SinkIntended
+from frame.graph.model import OnCollision
 from frame.plugin import Aggregation, Context, Determinism, Drop, Expand, Fail, Gate, Route, Transform
 from frame.rows import Row
 from frame.testing import ListSink, ListSource
@@ -127,7 +128,16 @@ def told(*plugins: type, rows: Sequence[Any] = ROWS, **first: Any) -> Told:
     return watched_run(config, rows)
 
 
-RETRY = {"retry": {"attempts": 3, "wait": "1h", "max_wait": "2h"}}
+def in_another_graph(run: Told, name: str, **changes: Any) -> Findings:
+    """What a replay finds if the node called `name` is configured otherwise."""
+    nodes = tuple(replace(node, **changes) if node.name == name else node for node in run.graph.nodes)
+    with Replay(replace(run.graph, nodes=nodes), run.run_id, run.compiled.redactor) as over:
+        for chunk in run.recorder.chunks:
+            over.take_in(chunk)
+    return over.findings
+
+
+RETRY: dict[str, Any] = {"retry": {"attempts": 3, "wait": "1h", "max_wait": "2h"}}
 
 
 def replayed(run: Told, live: str | None = None, most: int = 20) -> Findings:
@@ -314,3 +324,49 @@ def test_what_is_needed_and_gone_is_refused_by_name(kind: PayloadKind):
 
     with pytest.raises(Refused, match=r"what token 0 was at node .* is needed and no longer on record"):
         replayed(run)
+
+
+def test_branches_that_are_united_otherwise_are_named():
+    config = pipeline(
+        "joined",
+        source={"plugin": ListSource([])},
+        nodes=[
+            {"name": "split", "gate": "true", "routes": {"true": ["left", "meet"], "false": "discard"}},
+            {"name": "left", "plugin": Ask, "to": "meet"},
+            {"name": "meet", "coalesce": {"policy": "require_all"}, "to": "out"},
+        ],
+        sinks={"out": {"plugin": ListSink()}},
+    )
+    run = watched_run(config, [{"n": 1}])
+
+    (found,) = in_another_graph(run, "meet", on_collision=OnCollision.FIRST).first
+
+    assert found.node == run.graph.named("meet").number
+    assert found.fields == (FieldDifference("n", 1, 10),)
+
+
+def test_what_a_sink_would_be_given_otherwise_is_named_with_its_fields():
+    run = told(Step, rows=[{"n": 2}])
+    error = {"attempts": 1, "message": "two", "node": "step0", "type": "Fail"}
+
+    (found,) = in_another_graph(run, "other", error_field="why").first
+
+    assert found.node == run.graph.named("other").number
+    assert found.fields == (FieldDifference("_error", error, None), FieldDifference("why", None, error))
+
+
+def test_a_write_whose_hash_alone_is_at_hand_is_named():
+    run = told(Step, rows=[{"n": 0}])
+
+    def bent(chunk: Chunk) -> Chunk:
+        events = [
+            replace(event, content_sha256=bytes(32)) if isinstance(event, SinkIntended) else event
+            for event in chunk.events
+        ]
+        return replace(chunk, events=events)
+
+    run.recorder.chunks[:] = map(bent, run.recorder.chunks)
+
+    (found,) = replayed(run).first
+
+    assert found.recorded == f"a write with hash {'0' * 64}"
