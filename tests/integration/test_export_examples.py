@@ -99,7 +99,7 @@ def test_a_byte_that_was_changed_is_found(exported, tmp_path, name):
     copy = tmp_path / name
     if (folder / name).is_dir():
         shutil.copytree(folder / name, copy)
-        changed = max((path for path in copy.iterdir()), key=lambda path: path.stat().st_size)
+        changed = copy / f"visit.{name}"  # no fact is held against this one
     else:
         for path in folder.glob(f"{name}*"):
             shutil.copy(path, tmp_path)

@@ -132,6 +132,49 @@ def test_folders_have_the_columns_that_are_promised_and_the_same_values(exported
     assert there == [{name: value for name, value in line.items() if name != "record"} for line in wanted]
 
 
+def test_raw_bytes_of_an_invalid_row_are_there_and_run_nowhere(tmp_path: Path):
+    here = Place(tmp_path).through(b'=cmd|calc\n{"n": 1}\n\xff\xfe\n', source="jsonl")
+    here.inside("run", "pipeline.yaml")
+    for name in ("jsonl", "csv"):
+        export(format=name, out=tmp_path / name, audit=f"sqlite:///{tmp_path}/.frame/audit.db")
+
+    kept = [row.get("data", row.get("data_base64")) for row in lines(tmp_path, "row")]
+
+    assert kept == ["=cmd|calc\n", '{"n":1}', "//4K"]
+    assert "'=cmd|calc" in (tmp_path / "csv" / "row.csv").read_text("utf-8")
+    assert verify_export(tmp_path / "jsonl").ok
+    assert verify_export(tmp_path / "csv").ok
+
+
+# --- Data that is withheld ----------------------------------------------------------------------------------------
+
+QUIET = """
+frame: 1
+name: quiet
+source: {plugin: csv, options: {path: in.csv}}
+sinks: {out: {plugin: jsonl, options: {path: out/out.jsonl}}}
+settings: {payloads: %s}
+"""
+
+
+@pytest.mark.parametrize(("payloads", "why"), [("none", "not_kept"), ("all", "purged")])
+def test_data_that_is_not_there_is_withheld_with_the_reason(tmp_path: Path, payloads: str, why: str):
+    here = Place(tmp_path)
+    here.put("in.csv", "id\n1\n2\n")
+    here.put("pipeline.yaml", QUIET % payloads)
+    here.inside("run", "pipeline.yaml")
+    if why == "purged":
+        assert here.frame("purge", "--run", "latest", "--reason", "asked for", "--yes").code == 0
+
+    for name in FORMATS:
+        export(format=name, out=tmp_path / name, audit=f"sqlite:///{tmp_path}/.frame/audit.db")
+
+    assert [(row.get("data"), row["withheld"]) for row in lines(tmp_path, "row")] == [(None, why)] * 2
+    assert lines(tmp_path, "manifest")[0]["withheld"] == {why: 2}
+    assert why.replace("_", " ") in (tmp_path / "html").read_text("utf-8")
+    assert [name for name in FORMATS if not verify_export(tmp_path / name).ok] == []
+
+
 # --- The page ---------------------------------------------------------------------------------------------------
 
 

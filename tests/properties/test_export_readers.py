@@ -237,3 +237,24 @@ def test_values_that_were_kept_are_there_as_text_or_in_base64(database: Database
     ]
     assert all(each["node"] == NAMES[WORK] for each in kept)
     assert not any(each["kind"] == "rows" or each["node"] == NAMES[SOURCE] for each in kept)
+
+
+def test_a_token_that_failed_twice_ends_with_its_last_error(database: Database) -> None:
+    recorder = Recorder(database).begin(opening())
+    first, last = (ev.ErrorInfo("Boom", message) for message in ("at first", "at last"))
+    failing = [
+        event
+        for visit, error in enumerate((first, last))
+        for event in (
+            ev.AttemptFailed(WORK, visit, 0, 0, ev.VisitStatus.FAILED, error, 5, 6),
+            ev.Failed(WORK, visit, 0, error, clause=0),
+        )
+    ]
+    intent = ev.SinkIntended(OUT, 0, 2, [0], [(ev.Path.ERROR_ROUTED, 1)], bytes(32), "k")
+    recorder.commit(ev.Chunk(0, 3, [ev.RowsRead(0, range(1), bytes(32)), *failing, intent]))
+    recorder.commit(ev.Chunk(1, 4, [ev.SinkConfirmed(OUT, 0, None, 5, 6)]))
+
+    with database.reading() as connection:
+        (end,) = from_reader(connection, "outcome", recorder.run)
+
+    assert (end["path"], end["error_message"]) == ("error_routed", "at last")

@@ -10,7 +10,7 @@ from sqlalchemy import and_, literal, or_, select
 from frame.audit import schema
 from frame.audit.conservation import discards
 from frame.audit.decoding import PATHS, tokens_of
-from frame.audit.export.kinds import Record, Value
+from frame.audit.export.kinds import Record
 from frame.audit.export.source import RunRecord, Stored, by_token, events
 from frame.audit.export.visits import reasons_of
 from frame.audit.packing import unpack
@@ -68,8 +68,9 @@ def _confirmations(record: RunRecord) -> Iterator[Stored]:
     return record.stream(wanted.where(_c.run == record.run).order_by(*order))
 
 
-def _ended(path: Path, token: int, **fields: Value) -> Record:
-    return {"token": token, "path": path.value, "outcome": OUTCOME_OF[path].value, **fields}
+def _ended(path: Path, fields: Record) -> Record:
+    """What is alike in the records of tokens that ended so."""
+    return {"path": path.value, "outcome": OUTCOME_OF[path].value, **fields}
 
 
 # --- By an event that speaks of the token ---------------------------------------------------------------------
@@ -77,10 +78,9 @@ def _ended(path: Path, token: int, **fields: Value) -> Record:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How all tokens of a part ended. `own`: the field in which each has its own number, else one of `groups`."""
+    """How all tokens of a part ended. `own`: the field in which each has its own number, or one of `groups`."""
 
-    path: Path
-    fields: Record
+    alike: Record
     own: str | None = None
     groups: Sequence[int] = ()
 
@@ -93,10 +93,10 @@ def _of_event(
         end = ends[part.part]
         if end is None:
             return
-        own: Record = {}
+        ended = {**end.alike, "token": token}
         if end.own is not None:
-            own[end.own] = end.groups[place // part.fan] if end.groups else token
-        yield _ended(end.path, token, **end.fields, **own)
+            ended[end.own] = end.groups[place // part.fan] if end.groups else token
+        yield ended
 
 
 def _end_of(record: RunRecord, part: Stored, ways: Container[tuple[int, int]]) -> _End | None:
@@ -107,14 +107,15 @@ def _end_of(record: RunRecord, part: Stored, ways: Container[tuple[int, int]]) -
             return _end_of_route(part, node)
         case "failed":
             path = _of_failure(part, ways)
-            return None if path is None else _End(path, node | error)
+            return None if path is None else _End(_ended(path, node | error))
         case "row_invalid":
             sourced: Record = {"node": record.name(0), **error}
-            return _End(Path.INVALID_AT_SOURCE, sourced) if part.target is None else None
+            return _End(_ended(Path.INVALID_AT_SOURCE, sourced)) if part.target is None else None
         case "merged":
             groups = unpack(part.children, part.first_group, part.group_width, part.groups)
-            return _End(Path.MERGED, node, "merge_group", groups)
-    return _End(_AT_ONCE[part.kind], node | _SAID[part.kind](part, error), _OWN.get(part.kind))
+            return _End(_ended(Path.MERGED, node), "merge_group", groups)
+    said = _ended(_AT_ONCE[part.kind], node | _SAID[part.kind](part, error))
+    return _End(said, _OWN.get(part.kind))
 
 
 _OWN = {"expanded": "expand_group"}
@@ -133,10 +134,11 @@ _SAID: dict[str, Callable[[Stored, Record], Record]] = {
 
 def _end_of_route(part: Stored, node: Record) -> _End:
     if part.reached_limit:
-        return _End(Path.VISIT_LIMIT, {**node, "error_type": "VisitLimit", "error_message": part.label})
+        error = {"error_type": "VisitLimit", "error_message": part.label}
+        return _End(_ended(Path.VISIT_LIMIT, node | error))
     if part.mode == "discard":
-        return _End(Path.GATE_DISCARDED, {**node, "reason": part.label})
-    return _End(Path.FORKED, node, "fork_group")
+        return _End(_ended(Path.GATE_DISCARDED, {**node, "reason": part.label}))
+    return _End(_ended(Path.FORKED, node), "fork_group")
 
 
 def _of_failure(part: Stored, ways: Container[tuple[int, int]]) -> Path | None:
@@ -161,8 +163,9 @@ def _of_batch(record: RunRecord, part: Stored, ways: Container[tuple[int, int]])
     fields: Record = {"node": record.name(part.node), "batch": part.batch}
     if part.kind == "batch_failed":
         fields |= {"error_type": part.error_type, "error_message": part.error_message}
+    alike = _ended(path, fields)
     for token in _members(record, part.batch):
-        yield _ended(path, token, **fields)
+        yield {**alike, "token": token}
 
 
 def _members(record: RunRecord, batch: int) -> Iterator[int]:
@@ -193,21 +196,21 @@ def _at_sink(record: RunRecord, write: Stored) -> Iterator[Record]:
     fallbacks = _tokens_by(parts, frozenset({Path.SINK_REJECTED}))
     refusing = _refusing_sinks(record, write.node, fallbacks)
     errors = _last_errors(record, _tokens_by(parts, _BY_ERROR))
-    sink = record.name(write.node)
+    node: Record = {"node": record.name(write.node), "sink": record.name(write.node)}
+    alike = {path: _ended(path, node) for path in Path}
     for token, place, part in by_token(parts):
         if token in refused:
             yield refused[token]
             continue
         path = path_of(part, place)
-        fields: Record = {"node": sink, "sink": sink}
+        ended = {**alike[path], "token": token}
         if path is Path.SINK_REJECTED:
             other, reason = refusing[token]
-            said: Record = {"sink": record.name(other), "fallback": sink}
-            fields |= {**said, "error_type": "SinkRejected", "error_message": reason}
+            ended |= {"sink": record.name(other), "fallback": node["sink"]}
+            ended |= {"error_type": "SinkRejected", "error_message": reason}
         elif path in _BY_ERROR:
-            error_type, message = errors.get(token, (None, None))
-            fields |= {"error_type": error_type, "error_message": message}
-        yield _ended(path, token, **fields)
+            ended["error_type"], ended["error_message"] = errors.get(token, (None, None))
+        yield ended
 
 
 def path_of(part: Stored, place: int) -> Path:
@@ -218,20 +221,12 @@ def path_of(part: Stored, place: int) -> Path:
 def _refusals(record: RunRecord, write: Stored) -> dict[int, Record]:
     """Token -> how it ended, for those that the write refused; nothing for one that goes on to another sink."""
     sink = record.name(write.node)
+    alike = _ended(Path.SINK_REJECTED, {"node": sink, "sink": sink, "error_type": "SinkRejected"})
     mine = _r.run == record.run, _r.node == write.node, _r.intent == write.intent
     going_on = select(_r.token).where(*mine, _r.fallback.is_not(None))
     elsewhere = set(record.connection.scalars(going_on))
     return {
-        token: {}
-        if token in elsewhere
-        else _ended(
-            Path.SINK_REJECTED,
-            token,
-            node=sink,
-            sink=sink,
-            error_type="SinkRejected",
-            error_message=reason,
-        )
+        token: {} if token in elsewhere else {**alike, "token": token, "error_message": reason}
         for token, reason in reasons_of(record, write).items()
     }
 
