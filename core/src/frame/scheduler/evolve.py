@@ -293,7 +293,10 @@ def _merge_late(state: RunState, event: MergeLate) -> None:
 
 
 def _sink_intended(state: RunState, event: SinkIntended) -> None:
-    del state.at_sinks[event.node]
+    announced = {path for path, _ in event.paths}
+    left = [arrival for arrival in state.at_sinks.pop(event.node) if arrival.path not in announced]
+    if left:
+        state.at_sinks[event.node] = left
     state.intents[event.intent] = Intent(event.node, event.tokens, event.visits, event.paths)
     state.next_intent = event.intent + 1
 

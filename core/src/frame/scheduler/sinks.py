@@ -3,18 +3,27 @@
 from collections.abc import Sequence
 
 from frame.events import Path
-from frame.scheduler.state import RunState
+from frame.scheduler.state import Arrival, RunState
 from frame.scheduler.tokens import in_order, share_visits
 from frame.scheduler.work import Write
 
 
 def pending_writes(state: RunState) -> Sequence[Write]:
-    """What has come to each sink and is not announced yet."""
-    return [_write(state, node) for node in sorted(state.at_sinks)]
+    """What has come to each sink and is not announced yet.
+
+    Rows that another sink has refused are writes of their own, after all others: when they come depends on when that
+    sink answered, and neither order nor numbers of the other writes may depend on that.
+    """
+    writes = []
+    for refused in (False, True):
+        for node in sorted(state.at_sinks):
+            arrivals = [one for one in state.at_sinks[node] if (one.path is Path.SINK_REJECTED) is refused]
+            if arrivals:
+                writes.append(_write(state, node, arrivals))
+    return writes
 
 
-def _write(state: RunState, node: int) -> Write:
-    arrivals = state.at_sinks[node]
+def _write(state: RunState, node: int, arrivals: Sequence[Arrival]) -> Write:
     if len(arrivals) == 1 and isinstance(arrivals[0].tokens, range):
         only = arrivals[0]
         return Write(node, only.visit, only.tokens, ((only.path, len(only.tokens)),))
