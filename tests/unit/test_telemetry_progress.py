@@ -6,6 +6,7 @@ import json
 import os
 import pty
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from frame.clock import SystemClock
@@ -331,3 +332,13 @@ def test_a_listener_that_raises_is_left_out_and_the_others_hear_on(caplog: pytes
     assert deaf.heard == 2
     assert json.loads(stream.getvalue().splitlines()[-1])["rows"] == 10
     assert "Deaf is no longer told of this run: OSError('broken pipe')" in caplog.text
+
+
+def test_a_run_that_goes_on_counts_from_where_it_stopped():
+    info = replace(INFO, counts={0: NodeCounts(entered=7, left=7)}, in_flight={(3, 0): 7})
+    confirmed = SinkConfirmed(3, 0, None, 0, 0)
+
+    state = ProgressState.begin(info).after(chunk(confirmed), START)
+
+    assert state.rows == 7
+    assert state.at(3) == NodeCounts(left=7, held=-7)

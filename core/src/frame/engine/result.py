@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from frame.events import ArtifactMade, ErrorInfo, Event, Noted, RunStatus
 from frame.graph.model import Graph
 from frame.telemetry.counts import NodeCounts, counted
+from frame.telemetry.listeners import RunInfo
 
 
 class Tally:
@@ -18,6 +19,10 @@ class Tally:
         self.artifacts: dict[int, ArtifactMade] = {}
         self.possible_duplicates: Counter[int] = Counter()
         self._unconfirmed: dict[tuple[int, int], int] = {}
+
+    def told(self, info: RunInfo) -> RunInfo:
+        """`info` of a run that goes on from these counts."""
+        return replace(info, counts=dict(self.nodes), in_flight=dict(self._unconfirmed))
 
     def add(self, events: Iterable[Event]) -> None:
         """Count `events`."""

@@ -56,7 +56,8 @@ def conduct(
         resumption=resumption,
     )
     status = RunStatus.CRASHED
-    audience.run_started(RunInfo.of(compiled.graph, recorder.run_id, started_us))
+    info = RunInfo.of(compiled.graph, recorder.run_id, started_us)
+    audience.run_started(info if resumption is None else resumption.stands.tally.told(info))
     try:
         result = runner.run()
         status = result.status

@@ -8,13 +8,14 @@ A listener cannot harm a run: one that raises is reported, and told nothing more
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from frame.clock import Clock
 from frame.events import Chunk, RunStatus
 from frame.graph.model import AnyNode, CoalesceNode, Graph, NodeKind
+from frame.telemetry.counts import NodeCounts
 
 _log = logging.getLogger("frame.telemetry")
 
@@ -32,12 +33,18 @@ class NodeInfo:
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
-    """What does not change during a run. `nodes[n].number == n`."""
+    """What does not change during a run. `nodes[n].number == n`.
+
+    Of a run that goes on: `counts` by node, and `in_flight` (sink and intent -> tokens that it has not confirmed) when
+    it was resumed.
+    """
 
     run_id: str
     pipeline: str
     started_us: int
     nodes: tuple[NodeInfo, ...]
+    counts: Mapping[int, NodeCounts] = field(default_factory=dict)
+    in_flight: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: Graph, run_id: str, started_us: int) -> "RunInfo":

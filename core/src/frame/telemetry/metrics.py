@@ -52,7 +52,7 @@ class MetricsListener:
 
     def run_started(self, info: RunInfo) -> None:
         """Learn the names of the nodes."""
-        self._state = ProgressState(info)
+        self._state = ProgressState.begin(info)
         for node in info.nodes:
             plugin = {"plugin.name": node.plugin, "plugin.version": node.version} if node.plugin else {}
             self._labels[node.number] = {"pipeline.name": info.pipeline, "node.name": node.name, **plugin}

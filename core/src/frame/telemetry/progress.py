@@ -31,6 +31,13 @@ class ProgressState:
     samples: tuple[tuple[int, int], ...] = ()
     in_flight: Mapping[tuple[int, int], int] = field(default_factory=lambda: MappingProxyType({}))
 
+    @classmethod
+    def begin(cls, info: RunInfo) -> "ProgressState":
+        """The state before the first commit, or of a run that goes on where it stopped."""
+        return cls(
+            info, MappingProxyType(dict(info.counts)), in_flight=MappingProxyType(dict(info.in_flight))
+        )
+
     def after(self, chunk: Chunk, now_us: int) -> "ProgressState":
         """The state once `chunk` is on record, at `now_us`."""
         counts, in_flight = dict(self.counts), dict(self.in_flight)

@@ -51,7 +51,7 @@ class JsonProgress:
 
     def run_started(self, info: RunInfo) -> None:
         """Write the run's name."""
-        self._state = ProgressState(info)
+        self._state = ProgressState.begin(info)
         self._written_us = self._clock.time_us()
         if self._ends:
             self._write("run_started", {"pipeline": info.pipeline})
@@ -91,7 +91,7 @@ class TableProgress:
         from rich.console import Console
         from rich.live import Live
 
-        self._state = ProgressState(info)
+        self._state = ProgressState.begin(info)
         console = Console(file=self._stream)
         # stdout is left alone: a sink may be writing data to it.
         self._live = Live(
