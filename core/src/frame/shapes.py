@@ -23,11 +23,14 @@ _CONTAINERS: frozenset[object] = frozenset({Row, FrozenList})
 
 def shapes_of(rows: Sequence[Row]) -> Shapes:
     """The shapes of `rows`, in their order."""
-    if _CONTAINERS.isdisjoint(map(type, chain.from_iterable(map(dict.values, rows)))):
-        runs = [(len(list(group)), names) for names, group in groupby(map(tuple, rows))]
-        if all(_is_sorted(names) for _, names in runs):
+    # Most rows are flat and share one order: two passes in C over all of them tell.
+    if _CONTAINERS.isdisjoint(set(map(type, chain.from_iterable(map(dict.values, rows))))):
+        orders = set(map(tuple, rows))
+        if all(map(_is_sorted, orders)):
             return ()
-        return tuple((count, orjson.dumps(names)) for count, names in runs)
+        if len(orders) == 1:
+            return ((len(rows), orjson.dumps(orders.pop())),)
+        return tuple((len(list(group)), orjson.dumps(names)) for names, group in groupby(map(tuple, rows)))
     shapes = [orjson.dumps(_shape(row)) for row in rows]
     if all(_is_canonical(row) for row in rows):
         return ()
