@@ -133,7 +133,7 @@ def full_record_disk(place: Place) -> Ended:
     with small_disk(place.folder / "record", "400k"):
         ended = place.run("--audit", "sqlite:///record/audit.db")
         (place.folder / ".frame").mkdir()
-        for file in (place.folder / "record").iterdir():
+        for file in (place.folder / "record").glob("audit.db*"):
             shutil.copy(file, place.folder / ".frame" / file.name)
     return ended
 

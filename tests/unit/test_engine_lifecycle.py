@@ -503,7 +503,7 @@ def test_a_refused_row_goes_to_the_sink_for_refused_rows_and_no_further() -> Non
 
 
 class Odd(ListSink):
-    """Answers a write with `answer`."""
+    """Answers a write with `answer`, and stands at `position` then."""
 
     name = "odd"
 
@@ -516,7 +516,7 @@ class Odd(ListSink):
         return self._answer
 
     def position(self) -> Any:
-        return self._at
+        return self._at if self.writes else None
 
 
 @pytest.mark.parametrize(

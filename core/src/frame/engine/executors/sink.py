@@ -58,9 +58,10 @@ class SinkExecutor:
 
     def _note_opened(self) -> None:
         """Say where the sink stands: a run that stops before its first write goes on from there."""
-        position = self._plugin.step("position", self._plugin.plugin.position)
+        position = self._plugin.outcome(_standing)
+        if isinstance(position, Raised):
+            raise self._failed(position.error) from self._around.facts.redactor.cause(position.error)
         if position is not None:
-            self._plugin.step("position", lambda: canonical(position))
             self._around.note("sink_opened", self._node.number, position=position)
 
     def prepare(self, write: Write) -> tuple[list[Row], list[bytes], bytes]:
@@ -178,3 +179,10 @@ def _write(plugin: Any, rows: Sequence[Row], key: str) -> tuple[Sequence[Rejecte
     position = plugin.position()
     reached("after_sink_sync")
     return rejected, position
+
+
+def _standing(plugin: Any) -> Any:
+    """Where the sink stands, if that is something that can be put on record."""
+    position = plugin.position()
+    canonical(position)
+    return position
