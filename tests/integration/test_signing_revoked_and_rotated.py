@@ -111,7 +111,10 @@ def test_who_trusts_the_old_key_can_check_what_the_new_one_signs(signed: Signed)
     without = verify(second, audit=signed.audit, anchors=[signed.receipt(second)], keys=[signed.public])
 
     assert with_record.ok, with_record.all_findings
-    assert ["is not signed by a key that was named" in each.what for each in without.all_findings] == [True]
+    doubts = [
+        each.what.partition(" is not signed by a key that was named")[0] for each in without.all_findings
+    ]
+    assert doubts == [str(signed.receipt(second)), f"the checkpoint after {without.runs[0].blocks} commits"]
     assert verify_proof(proof, [signed.public, rotated.rotation_file]).ok
     assert not verify_proof(proof, [signed.public]).ok
     assert read(signed.receipt()).note.signatures[0].name == "frame"
@@ -124,3 +127,27 @@ def test_a_revoked_key_signs_no_export(signed: Signed) -> None:
         export(out=signed.folder / "run.jsonl", sign=signed.key, audit=signed.audit)
 
     assert not (signed.folder / "run.jsonl").exists()
+
+
+def test_a_checkpoint_in_the_store_counts_only_if_a_named_key_has_signed_it(signed: Signed) -> None:
+    other = generate_key(signed.folder / "other.key").public_file
+    assert other is not None
+
+    trusted = verify(signed.run_id, audit=signed.audit, keys=[signed.public])
+    doubted = verify(signed.run_id, audit=signed.audit, keys=[other])
+
+    assert trusted.ok
+    assert trusted.runs[0].signed_blocks == trusted.runs[0].blocks
+    assert doubted.runs[0].signed_blocks is None
+    assert ["is not signed by a key that was named" in each.what for each in doubted.all_findings] == [True]
+
+
+def test_a_run_that_nobody_has_signed_is_told(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FRAME_SIGNING_KEY")
+    unsigned = run(signed.pipeline)
+
+    report = verify(unsigned.run_id, audit=signed.audit, keys=[signed.public])
+
+    assert report.ok
+    said = f"none of its {report.runs[0].blocks} commits are under a checkpoint that is signed by a key that was named"
+    assert said in report.runs[0].notes

@@ -29,7 +29,8 @@ def verify(
     """What is wrong with the record of `run`, or of all runs, and with the store that holds it; nothing, if `ok`.
 
     `anchors`: receipts, or folders of them, that were kept outside the store; without one nobody can tell whether
-    the end of a run was cut off. `keys`: files of public keys; then each receipt must be signed by one of them.
+    the end of a run was cut off. `keys`: files of public keys and rotation records; then each receipt and each
+    checkpoint in the store must be signed by one of them.
     `artifacts`: compare what sinks have published with the files as they are now.
 
     Nothing is written. Raises UsageError if there is no such run, store, receipt or key.
@@ -37,11 +38,13 @@ def verify(
     from frame.audit import database
     from frame.audit.verify import verify_store
 
-    kept, doubts = _anchors(anchors, keys)
+    ring = _ring(keys)
+    kept, doubts = _anchors(anchors, ring)
     try:
         with database.open(audit, create=False) as store:
             runs = None if all_runs else [_number(store, run)]
-            report = verify_store(store, runs, anchors=_of_runs(store, runs, kept), artifacts=artifacts)
+            mine = _of_runs(store, runs, kept)
+            report = verify_store(store, runs, anchors=mine, artifacts=artifacts, trusted=ring)
     except AuditError as error:
         report = _unreadable(error.where, error.why)
     except FrameError:
@@ -78,12 +81,11 @@ def _of_runs(store: "Database", runs: Sequence[int] | None, kept: "Sequence[Anch
     return [anchor for anchor in kept if anchor.run_id in asked]
 
 
-def _anchors(paths: Sequence[AnyPath], keys: Sequence[AnyPath]) -> "tuple[list[Anchor], list[Finding]]":
+def _anchors(paths: Sequence[AnyPath], ring: "KeyRing | None") -> "tuple[list[Anchor], list[Finding]]":
     """What the receipts say, and findings about those that nobody trusted has signed."""
     from frame.audit.verify import Anchor, Finding
 
     anchors, doubts = [], []
-    ring = _ring(keys)
     for receipt in _receipts(paths):
         said = receipt.said
         signer = None if ring is None else ring.signer(receipt.note)

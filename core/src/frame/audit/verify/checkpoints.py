@@ -29,7 +29,9 @@ def check_checkpoints(connection: Connection, report: RunReport, log: Log) -> It
         yield Finding("anchor", what, REWRITTEN, "checkpoints", report.run_id)
     for row in rows:
         wrong = _wrong(row, heads.get(row.blocks), log)
-        if wrong is not None:
+        if wrong is None:
+            report.signed_blocks = row.blocks
+        else:
             what = f"the checkpoint after {row.blocks} commits {wrong}"
             yield Finding("anchor", what, REWRITTEN, "checkpoints", report.run_id, row.blocks - 1)
 
@@ -59,7 +61,8 @@ def _wrong(row: Row[Any], head: Head | None, log: Log) -> str | None:
         return "says something else than the chain"
     signers = [str(key) for key in _keys(log) if key.has_signed(note)]
     if not signers:
-        return "is not signed by a key that the log names"
+        named = "the log names" if log.trusted is None else "was named"
+        return f"is not signed by a key that {named}"
     record = log.signed.get((head.run_id, row.blocks, row.at_us), 0)
     if all(log.revoked.get(line, record) < record for line in signers):
         return f"is signed by a key that record {log.revoked[signers[0]]} of the log had revoked"
@@ -71,6 +74,9 @@ def _is_whole(written: str, note: Note) -> bool:
 
 
 def _keys(log: Log) -> Iterator[PublicKey]:
+    if log.trusted is not None:
+        yield from log.trusted.keys
+        return
     for line in log.keys:
         try:
             yield public_key(line)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from frame.audit import schema
+from frame.audit.key_ring import KeyRing
 from frame.audit.store_log import FIRST, LogKind, record_hash
 from frame.audit.text import from_json
 from frame.audit.verify.report import Anchor, Finding
@@ -31,6 +32,8 @@ class Log:
     """Run id, blocks, root and time of every checkpoint."""
     keys: list[str] = field(default_factory=list)
     """The lines of the public keys that sign in this store."""
+    trusted: KeyRing | None = None
+    """Whose signatures count; None: those of every key that the log names."""
     revoked: dict[str, int] = field(default_factory=dict)
     """The line of a public key -> the record from which on nothing counts that it signs."""
     signed: dict[tuple[str, int, int], int] = field(default_factory=dict)

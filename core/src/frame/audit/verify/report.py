@@ -67,7 +67,8 @@ class Anchor:
 class RunReport:
     """What was found about one run.
 
-    `anchored_blocks`: as many of its first blocks are vouched for by an anchor, None without one. `unchained`: as
+    `anchored_blocks`: as many of its first blocks are vouched for by an anchor, None without one; `signed_blocks`: by
+    a signed checkpoint in the store. `unchained`: as
     many commits were made before frame chained them. `notes` are worth knowing and nothing wrong.
     """
 
@@ -81,6 +82,7 @@ class RunReport:
     head: bytes = b""
     tree_root: bytes = b""
     anchored_blocks: int | None = None
+    signed_blocks: int | None = None
     findings: list[Finding] = field(default_factory=list)
     more_findings: int = 0
     notes: list[str] = field(default_factory=list)
@@ -109,6 +111,7 @@ class RunReport:
             "head": self.head.hex(),
             "tree_root": self.tree_root.hex(),
             "anchored_blocks": self.anchored_blocks,
+            "signed_blocks": self.signed_blocks,
             "findings": [finding.as_json() for finding in self.findings],
             "more_findings": self.more_findings,
             "notes": self.notes,

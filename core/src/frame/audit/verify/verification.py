@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from frame.audit import schema
 from frame.audit.database import Database
+from frame.audit.key_ring import KeyRing
 from frame.audit.verify.database import DAMAGED, check_database
 from frame.audit.verify.log import Log, check_anchors, check_migrations, check_purges, check_runs, read_log
 from frame.audit.verify.report import Anchor, Finding, Report, RunReport
@@ -25,13 +26,16 @@ def verify_store(
     *,
     anchors: Sequence[Anchor] = (),
     artifacts: bool = True,
+    trusted: KeyRing | None = None,
 ) -> Report:
     """What a verification of the store and of `runs` found; of all runs when that is None.
 
-    `anchors`: what was kept outside the store. `artifacts`: published files are compared, too.
+    `anchors`: what was kept outside the store. `artifacts`: published files are compared, too. `trusted`: the keys
+    that checkpoints in the store must be signed by, if not just those that its log names.
     """
     report = Report(database.where)
-    log = Log(wanted=frozenset(anchor.log[0] for anchor in anchors if anchor.log is not None))
+    wanted = frozenset(anchor.log[0] for anchor in anchors if anchor.log is not None)
+    log = Log(wanted=wanted, trusted=trusted)
     with _reading(database) as connection:
         for check in (check_database(database, connection), read_log(connection, log)):
             report.extend(_told(check))
@@ -100,6 +104,9 @@ def _verify_run(
     except Exception as error:  # noqa: BLE001 - whatever it is, the record cannot be trusted
         said = f"it cannot be read: {type(error).__name__}: {error}"
         report.add(Finding("database", said, DAMAGED, run_id=run_id))
+    if log.trusted is not None and (report.signed_blocks or 0) < report.blocks:
+        said = f"{report.signed_blocks or 'none'} of its {report.blocks} commits"
+        report.notes.append(f"{said} are under a checkpoint that is signed by a key that was named")
     if report.anchored_blocks is None:
         report.notes.append(UNANCHORED)
     elif report.anchored_blocks < report.blocks:

@@ -26,7 +26,7 @@ _PATH = click.Path(path_type=Path, exists=True)
     type=_PATH,
     multiple=True,
     metavar="PATH",
-    help="A public key: receipts, or the export, must be signed by it.",
+    help="A public key: receipts and checkpoints, the export, or the proof must be signed by it.",
 )
 @click.option(
     "--artifacts/--no-artifacts",
