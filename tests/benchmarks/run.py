@@ -23,6 +23,7 @@ BENCHMARKS = {
     "canonical": "canonical_figures",
     "flights": "flights",
     "memory": "memory",
+    "postgresql": "postgresql",
     "recovery": "recovery",
     "start": "start",
     "concurrency": "concurrency",
