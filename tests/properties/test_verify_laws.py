@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from frame.audit import database as stores
@@ -26,9 +25,8 @@ numbers = count()
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    path: Path = tmp_path_factory.mktemp("verify") / "audit.db"
-    with stores.open(f"sqlite:///{path}") as database:
+def store(module_store_url: str) -> Iterator[Database]:
+    with stores.open(module_store_url) as database:
         yield database
 
 

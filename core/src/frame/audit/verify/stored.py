@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, select
+from sqlalchemy import Connection, Row, Select, Table, bindparam, select
 
 from frame.audit import schema
 from frame.audit.kept import with_data
@@ -60,7 +61,8 @@ class _Cursor:
 
     def __init__(self, connection: Connection, table: Table, run: int) -> None:
         self.table = table
-        self._rows = iter(connection.execution_options(yield_per=AT_ONCE).execute(_of_run(table, run)))
+        reading = connection.execution_options(yield_per=AT_ONCE)
+        self._rows = iter(reading.execute(_of_run(table), {"asked": run}))
         self._next = next(self._rows, None)
 
     def take(self, chunk: int, strays: list[Stray]) -> list[Stored]:
@@ -75,27 +77,33 @@ class _Cursor:
         return found
 
 
-def _of_run(table: Table, run: int) -> Select[Any]:
-    """A SELECT of the rows with their chunk as the last column, `at`."""
+@cache
+def _of_run(table: Table) -> Select[Any]:
+    """A SELECT of the rows of run `asked`, with their chunk as column `at`."""
+    mine = table.c.run == bindparam("asked")
     key = [column for column in table.primary_key if column.name not in ("run", "chunk")]
     if table is schema.rejections:
         done = schema.confirmations
         same = [done.c[name] == table.c[name] for name in ("run", "node", "intent")]
         asked = select(table, done.c.chunk.label("at")).join(done, same[0] & same[1] & same[2])
-        return asked.where(table.c.run == run).order_by(done.c.chunk, *key)
+        return asked.where(mine).order_by(done.c.chunk, *key)
     at = table.c.chunk.label("at")
     asked = with_data(table, at) if table is schema.payload_blocks else select(table, at)
-    return asked.where(table.c.run == run).order_by(table.c.chunk, *key)
+    return asked.where(mine).order_by(table.c.chunk, *key)
+
+
+@cache
+def _by_key(table: Table) -> Select[Any]:
+    return select(table).where(table.c.run == bindparam("asked")).order_by(*table.primary_key)
 
 
 def commits(connection: Connection, run: int, strays: list[Stray]) -> Iterator[Commit]:
     """Every commit of a run that some row says took place, in order. Rows that belong to none go into `strays`."""
     chunks, changes = schema.chunks, schema.run_changes
     by_block: dict[int, Commit] = {}
-    of_chunks = connection.execute(select(chunks).where(chunks.c.run == run).order_by(chunks.c.chunk))
-    for row in of_chunks:
+    for row in connection.execute(_by_key(chunks), {"asked": run}):
         by_block.setdefault(row.block, Commit(row.block)).chunks.append(row)
-    for row in connection.execute(select(changes).where(changes.c.run == run).order_by(changes.c.number)):
+    for row in connection.execute(_by_key(changes), {"asked": run}):
         by_block.setdefault(row.block, Commit(row.block)).rows.setdefault(changes, []).append(row)
     _add_opening(connection, run, by_block.setdefault(0, Commit(0)))
     cursors = [_Cursor(connection, table, run) for table in OF_CHUNKS]
@@ -109,8 +117,7 @@ def commits(connection: Connection, run: int, strays: list[Stray]) -> Iterator[C
 
 def _add_opening(connection: Connection, run: int, commit: Commit) -> None:
     for table in OF_OPENING:
-        asked = select(table).where(table.c.run == run).order_by(*table.primary_key)
-        found = list(connection.execute(asked))
+        found = list(connection.execute(_by_key(table), {"asked": run}))
         if found:
             commit.rows[table] = found
 
