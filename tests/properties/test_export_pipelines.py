@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from tests.properties.conservation_ledger import Ledger
 
 numbers = count()
-relaxed = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+relaxed = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with store.open(f"sqlite:///{tmp_path_factory.mktemp('pipelines')}/audit.db") as opened:
+def database(module_store_url: str) -> Iterator[Database]:
+    with store.open(module_store_url) as opened:
         yield opened
 
 
@@ -75,7 +75,7 @@ def test_an_export_says_what_happened_and_verifies(
     assert lines[-1]["counts"] == {kind: size for kind, size in kinds.items() if kind != "manifest"}
 
 
-@settings(relaxed, max_examples=6)
+@settings(relaxed, max_examples=3)
 @given(pipelines(), st.integers(0, 12))
 def test_every_format_verifies_and_has_the_same_bytes_each_time(
     database: Database, tmp_path_factory: pytest.TempPathFactory, pipeline: PipelineConfig, rows: int

@@ -1,7 +1,6 @@
 """The readers of an export, which stream packed segments, against the SQL views of the same run."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path as FilePath
 from typing import Any, get_args
 
 import pytest
@@ -74,9 +73,8 @@ class EventfulRun(MadeUpRun):
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    folder: FilePath = tmp_path_factory.mktemp("export")
-    with store.open(f"sqlite:///{folder}/audit.db") as opened:
+def database(module_store_url: str) -> Iterator[Database]:
+    with store.open(module_store_url) as opened:
         yield opened
 
 
@@ -104,7 +102,7 @@ def from_reader(connection: Any, kind: str, run: int) -> list[dict[str, Any]]:
 
 
 runs = {"seed": st.integers(0, 2**32), "sizes": st.lists(st.integers(0, 30), min_size=1, max_size=4)}
-relaxed = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+relaxed = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @relaxed
