@@ -340,6 +340,30 @@ def test_a_run_stopped_just_after_publishing_resumes_with_its_own_file(drive, tm
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("wakes", ["before", "after"])
+def test_a_sink_that_slept_while_another_took_over_publishes_nothing(drive, tmp_path, kind, wakes):
+    target = tmp_path / "out"
+    asleep = drive.opened(kind, target)
+    drive.put(asleep, [{"a": 1}])
+    position = asleep.position()
+
+    awake = drive.opened(kind, target, position)
+    drive.put(asleep, [{"a": 7}])
+    drive.put(awake, [{"a": 2}])
+    if wakes == "before":
+        with pytest.raises(OSError, match="another process has taken the file over"):
+            asleep.finish(drive.context())
+    awake.finish(drive.context())
+    if wakes == "after":
+        with pytest.raises(OSError, match="another process has taken the file over"):
+            asleep.finish(drive.context())
+    asleep.close()
+
+    assert [int(row["a"]) for row in drive.read(kind, target)] == [1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_only_standard_output_cannot_take_back_what_was_written(drive):
     assert drive.make_sink("jsonl", "out").delivery is Delivery.FILE
     assert drive.make_sink("jsonl", "-").delivery is Delivery.AT_LEAST_ONCE

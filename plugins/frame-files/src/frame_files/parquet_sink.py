@@ -203,6 +203,7 @@ class ParquetSink(Sink):
             size, sha256 = sha256_of(target.part.target)
             return Artifact(target.uri, size, bytes.fromhex(sha256), self._rows)
         spool.sync()
+        spool.check_owned()
         part = target.part
         was_published = part.was_published
         part.begin(in_place_of_another=True)  # who has the spool has this, too
