@@ -18,10 +18,11 @@ VOLATILE = (
 """What does not count, in words; the queries below leave it out."""
 
 _LAST_STATES = """
-SELECT s.token, s.visit, s.node, s.status, hex(s.output_digest), s.error_type, s.error_message
-FROM node_states s WHERE s.run = :run AND NOT EXISTS (
-    SELECT 1 FROM node_states x WHERE x.run = s.run AND x.token = s.token AND x.visit = s.visit
-    AND x.node = s.node AND x.attempt > s.attempt)
+SELECT token, visit, node, status, digest, error_type, error_message FROM (
+    SELECT token, visit, node, status, hex(output_digest) AS digest, error_type, error_message,
+           row_number() OVER (PARTITION BY token, visit, node ORDER BY attempt DESC) AS nth
+    FROM node_states WHERE run = :run
+) WHERE nth = 1
 """
 
 QUERIES = {

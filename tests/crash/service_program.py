@@ -7,9 +7,11 @@ POST /CASE/forget    begin anew
 """
 
 import json
+import sqlite3
 import sys
 import threading
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -20,6 +22,8 @@ class Case:
     applied: dict[str, Any] = field(default_factory=dict)
     came: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
+    audit: str = ""
+    unannounced: list[str] = field(default_factory=list)
 
 
 CASES: dict[str, Case] = {}
@@ -35,7 +39,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         with LOCK:
             case = CASES.setdefault(self.path.strip("/"), Case())
-            self._answer({"applied": list(case.applied.items()), "came": case.came, "asked": case.asked})
+            applied = list(case.applied.items())
+            self._answer({"applied": applied, "came": case.came, "unannounced": case.unannounced})
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -53,11 +58,13 @@ class Handler(BaseHTTPRequestHandler):
                 return {"answer": f"{body['n'] * 7} from the service"}
             case "deliver":
                 key = self.headers["Idempotency-Key"]
+                if not is_announced(case.audit, key):
+                    case.unannounced.append(key)
                 case.came[key] += 1
                 case.applied.setdefault(key, body)
                 return {"applied": case.came[key] == 1}
             case "forget":
-                CASES[name] = Case()
+                CASES[name] = Case(audit=body["audit"])
                 return {}
         return {"unknown": what}
 
@@ -70,6 +77,12 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(said)
         except OSError:
             return  # nobody listens any more: it was killed
+
+
+def is_announced(audit: str, key: str) -> bool:
+    """Whether the record says, to everybody who reads it, that a delivery with this key will come (CONTRACTS G2)."""
+    with closing(sqlite3.connect(f"file:{audit}?mode=ro", uri=True)) as connection:
+        return connection.execute("SELECT 1 FROM intents WHERE write_key = ?", (key,)).fetchone() is not None
 
 
 class Server(ThreadingHTTPServer):

@@ -20,6 +20,7 @@ def compiler() -> str | None:
 def build(folder: Path) -> Path:
     """The shim, compiled into `folder`."""
     library = folder / "shim.so"
+    assert " " not in str(library), "LD_PRELOAD is cut at spaces"
     cc = compiler()
     assert cc is not None, "the crash harness needs gcc (Debian, Ubuntu: apt-get install gcc libc6-dev)"
     command = [

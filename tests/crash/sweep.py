@@ -1,7 +1,7 @@
 """Killing a run at one call after the other, resuming it, and comparing it with one that nobody disturbed."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,11 +87,15 @@ class Sweep:
 
     def run(self, fault: Fault = NONE, log: Path | None = None, failpoint: str = "") -> Ended:
         """Start the run, or go on with it if it is on record."""
-        return self._frame(*self.command(), fault=fault, log=log, failpoint=failpoint)
+        return self._frame(*self.command(), fault=fault, log=log, env={"FRAME_FAILPOINT": failpoint})
 
-    def _frame(self, *args: str, fault: Fault = NONE, log: Path | None = None, failpoint: str = "") -> Ended:
-        environment = {"FRAME_AUDIT": f"sqlite:///{self.world.audit}", "FRAME_FAILPOINT": failpoint}
-        return self.frame(self.world.folder, *args, fault=fault, log=log, env=environment)
+    def run_for(self, seconds: float) -> Ended:
+        """As `run`, and kill it after so long."""
+        return self._frame(*self.command(), limit_s=seconds)
+
+    def _frame(self, *args: str, env: Mapping[str, str] | None = None, **options: Any) -> Ended:
+        environment = {"FRAME_AUDIT": f"sqlite:///{self.world.audit}", "FRAME_FAILPOINT": "", **(env or {})}
+        return self.frame(self.world.folder, *args, env=environment, **options)
 
     def command(self) -> tuple[str, str]:
         """What `frame` has to be asked for now."""
@@ -103,14 +107,14 @@ class Sweep:
         self.world.begin()
         verdict = Verdict(case)
         for fault in case.faults:
-            if self._is_over():
+            if self.is_over():
                 break
             verdict.ends.append(self.run(fault))
         return self.go_on(verdict)
 
     def go_on(self, verdict: Verdict) -> Verdict:
         """Resume what is in the world until it is done, and compare."""
-        while not self._is_over():
+        while not self.is_over():
             if len(verdict.ends) == MOST_RESUMES:
                 verdict.wrong.append(f"not done after {MOST_RESUMES} attempts")
                 return verdict
@@ -124,7 +128,7 @@ class Sweep:
         verdict.wrong += self.compare()
         return verdict
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
         """Whether the newest run on record has ended well."""
         return status_in(self.world.audit) in ENDED_WELL
 

@@ -146,8 +146,10 @@ class Service:
         with urllib.request.urlopen(f"{self.url}/{case}", timeout=30) as answer:
             return json.load(answer)
 
-    def forget(self, case: str) -> None:
-        with urllib.request.urlopen(f"{self.url}/{case}/forget", data=b"{}", timeout=30) as answer:
+    def forget(self, case: str, audit: Path) -> None:
+        """Begin anew; deliveries have to be announced in `audit`."""
+        said = json.dumps({"audit": str(audit)}).encode()
+        with urllib.request.urlopen(f"{self.url}/{case}/forget", data=said, timeout=30) as answer:
             answer.read()
 
     def close(self) -> None:
@@ -178,12 +180,13 @@ class World:
         (self.folder / "pipeline.yaml").write_text(text)
         (self.folder / "in.csv").write_text(self.pipeline.rows)
         for name, content in self.pipeline.files.items():
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, str):
                 (self.folder / name).write_text(content)
             else:
                 content(self.folder / name)
         if self.pipeline.uses_service:
-            self.service.forget(self.case)
+            self.service.forget(self.case, self.audit)
 
     def contents(self, run_id: str) -> dict[str, Any]:
         """What the sinks hold: bytes of files, rows of tables, deliveries that were applied."""
@@ -196,8 +199,9 @@ class World:
         for name in self.pipeline.at_least_once:
             held[name] = once(self.folder / name)
         if self.pipeline.uses_service:
-            applied = self.service.state(self.case)["applied"]
-            held["service"] = [(key.replace(run_id, "RUN"), body) for key, body in applied]
+            state = self.service.state(self.case)
+            held["service"] = [(key.replace(run_id, "RUN"), body) for key, body in state["applied"]]
+            held["unannounced"] = state["unannounced"]
         held["left over"] = self.left_over()
         return held
 
