@@ -106,7 +106,7 @@ def test_a_changed_row_is_named_by_its_commit_and_ends_with_seven(folder: Path) 
         (
             "DELETE FROM payload_data WHERE number = 0",
             "G25",
-            "1 payloads are gone, and no purge is on record",
+            "1 payloads are gone, and 0 were purged on record",
         ),
         ("UPDATE heads SET n = n - 1", "derived", "the head stands at commit 4"),
         ("UPDATE run_leases SET expires_us = 7", "derived", "it runs until 7"),

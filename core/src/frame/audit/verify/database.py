@@ -28,6 +28,8 @@ def check_database(database: Database, connection: Connection) -> Iterator[Findi
         yield from _check_header(Path(database.where))
         yield from _check_schema(connection)
         yield from _check_references(connection)
+    else:
+        yield from _check_definitions(connection)
     yield from _check_numbers(connection)
 
 
@@ -99,6 +101,16 @@ def _check_header(path: Path) -> Iterator[Finding]:
         yield Finding("database", said, DAMAGED, key="byte 24")
     if not 3_000_000 <= int.from_bytes(header[96:100], "big") < 4_000_000:
         yield Finding("database", "the header names no version of SQLite 3", DAMAGED, key="byte 96")
+
+
+# --- PostgreSQL -----------------------------------------------------------------------------------
+
+
+def _check_definitions(connection: Connection) -> Iterator[Finding]:
+    from frame.audit.postgresql_definitions import differences
+
+    for found in differences(connection):
+        yield Finding("schema", found.what, LOOSENED, table=found.name)
 
 
 # --- Every database -------------------------------------------------------------------------------

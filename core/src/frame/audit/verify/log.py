@@ -1,5 +1,6 @@
 """The log of the store, and what the runs must say because of it: so a run that was taken out whole is missed."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,8 @@ class Log:
     opened: dict[str, int] = field(default_factory=dict)
     purges: set[tuple[str, int, int]] = field(default_factory=set)
     """Run id, number of the record and time of every purge."""
+    purged: Counter[str] = field(default_factory=Counter)
+    """Run id -> payloads that were purged."""
     checkpoints: list[tuple[str, int, str, int]] = field(default_factory=list)
     """Run id, blocks, root and time of every checkpoint."""
     keys: list[str] = field(default_factory=list)
@@ -54,7 +57,9 @@ class Log:
             if row.kind == LogKind.RUN_OPENED:
                 self.opened[detail["run_id"]] = row.n
         elif row.kind == LogKind.PURGED:
-            self.purges |= {(purged["run_id"], row.n, row.at_us) for purged in detail["runs"]}
+            for purged in detail["runs"]:
+                self.purges.add((purged["run_id"], row.n, row.at_us))
+                self.purged[purged["run_id"]] += purged["blocks"]
         elif row.kind == LogKind.CHECKPOINT:
             self.checkpoints.append((detail["run_id"], detail["blocks"], detail["tree_root"], row.at_us))
             self.signed.setdefault((detail["run_id"], detail["blocks"], row.at_us), row.n)

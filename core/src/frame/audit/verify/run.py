@@ -181,17 +181,20 @@ class RunVerification:
 
     def _check_absent(self) -> None:
         """Payload bytes that are gone: by a purge that is on record, or by somebody."""
-        if not self._contents.absent:
-            return
-        purges = schema.purges
-        found = select(purges.c.log_n).where(purges.c.run == self.report.run).order_by(purges.c.log_n)
-        records = self._connection.scalars(found).all()
-        said = f"{self._contents.absent} payloads"
-        if records:
+        absent, purged = self._contents.absent, self._log.purged[self.report.run_id]
+        if absent > purged:
+            said = f"{absent} payloads are gone, and {purged} were purged on record"
+            self._find("G25", said, "payload_data", means="bytes were removed by somebody")
+        elif absent < purged and not self._broken:
+            said = f"{purged} payloads were purged, and {purged - absent} of them are there"
+            means = "the purge was cut short and is to be run again, or bytes were put back"
+            self._find("G25", said, "payload_data", means=means)
+        elif purged:
+            records = sorted(n for run_id, n, _ in self._log.purges if run_id == self.report.run_id)
             by = ", ".join(map(str, records))
-            self.report.notes.append(f"{said} purged by record {by} of the log; their hashes are left")
-        else:
-            self._find("G25", f"{said} are gone, and no purge is on record", "payload_data")
+            self.report.notes.append(
+                f"{purged} payloads purged by record {by} of the log; their hashes are left"
+            )
 
     # --- Findings -------------------------------------------------------------------------------
 
