@@ -10,6 +10,7 @@ from frame.clock import Clock, SystemClock
 from frame.engine.result import RunResult
 from frame.engine.standing import standing
 from frame.errors import Refused
+from frame.failpoints import reached
 from frame.graph.open_forks import open_fork_at
 from frame.operations.anchoring import anchoring_of
 from frame.operations.asker import asker
@@ -70,6 +71,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
     open or cannot be carried on, if the pipeline has changed, or if what is needed is gone.
     """
     from frame.audit import database
+    from frame.audit.patience import Patience
 
     clock = clock or SystemClock()
     path = pipeline if isinstance(pipeline, str | os.PathLike) else None
@@ -77,6 +79,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
     with database.open(url, create=False) as store:
         retry = _Retry(store, run, clock)
         compiled = compile_pipeline(file_of(retry.details, pipeline), registry)
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
         accepted = _accepted(store, retry, compiled, accept_changes)
         chosen, kept = retry.choose(tokens, compiled)
         if not chosen:
@@ -86,6 +89,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
         compiled.fingerprints.keep()
         anchoring.announce(store, clock)
         recorder, started_us = retry.begin(compiled, chosen, accepted)
+        reached("after_run_opened")
         result = conduct(
             compiled,
             recorder,

@@ -60,9 +60,7 @@ def answer(
             lineage = Lineage(connection, find_run(connection, asked.run))
             details = lineage.describe(now_us)
             folder, run_id = _folder(details.config), details.summary.run_id
-            recomputer = Recomputer(
-                run_id, details.seed, folder=folder, registry=registry, environ=environ
-            )
+            recomputer = Recomputer(run_id, details.seed, folder=folder, registry=registry, environ=environ)
             try:
                 found = _Answer(lineage, details, recomputer, asked)
                 explanation, elsewhere = found.explanation(), found.elsewhere(now_us)
