@@ -271,6 +271,8 @@ def main() -> int:
     parser.add_argument("--key", type=Path, action="append", default=[], help="a public key that you trust")
     parser.add_argument("--receipt", type=Path, help="a receipt of the run that somebody has kept")
     asked, place = parser.parse_args(), ""
+    if sys.version_info < (3, 10):
+        parser.error("this program needs Python 3.10 or later")
     try:
         keys = [each.read_text("utf-8") for each in asked.key]
         receipt, export = asked.receipt and asked.receipt.read_text("utf-8"), Export(asked.export)
