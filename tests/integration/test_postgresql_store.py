@@ -52,7 +52,7 @@ def roles(postgresql: Server) -> Iterator[tuple[str, str]]:
 
 
 def test_a_database_without_a_store_is_named_and_left_empty(empty: str, postgresql: Server) -> None:
-    with pytest.raises(UsageError, match="has no audit store yet.*frame audit init"):
+    with pytest.raises(UsageError, match=r"has no audit store yet.*frame audit init"):
         store.open(empty)
 
     with postgresql.superuser("bare") as connection:
@@ -124,9 +124,11 @@ def test_facts_cannot_be_changed(postgresql_store: str, table: str, change: str)
         name = partition if table == "segments_p17" else table
         column = "n" if table in {"blocks", "store_log"} else "run"
 
-        with pytest.raises(AuditError, match="the audit record is append-only"):
-            with database.writing() as connection:
-                connection.exec_driver_sql(change.format(name, column, column))
+        with (
+            pytest.raises(AuditError, match="the audit record is append-only"),
+            database.writing() as connection,
+        ):
+            connection.exec_driver_sql(change.format(name, column, column))
 
 
 def test_every_table_of_facts_is_guarded_in_each_of_its_partitions(postgresql_store: str) -> None:
@@ -140,7 +142,7 @@ def test_every_table_of_facts_is_guarded_in_each_of_its_partitions(postgresql_st
     expected |= {
         f"{table}_p{number:02}": 3 for table in postgresql_schema.PARTITIONED for number in range(64)
     }
-    assert {name: count for name, count in found} == expected
+    assert dict(found) == expected
 
 
 def test_a_writer_records_runs_and_can_do_nothing_else(postgresql: Server, roles: tuple[str, str]) -> None:
@@ -162,9 +164,11 @@ def test_a_writer_records_runs_and_can_do_nothing_else(postgresql: Server, roles
                 "UPDATE segments SET run = 2",
                 "TRUNCATE segments",
             ):
-                with pytest.raises(AuditError, match="permission denied|must be owner"):
-                    with database.writing() as connection:
-                        connection.exec_driver_sql(statement)
+                with (
+                    pytest.raises(AuditError, match=r"permission denied|must be owner"),
+                    database.writing() as connection,
+                ):
+                    connection.exec_driver_sql(statement)
 
 
 def test_a_reader_reads_and_writes_nothing(postgresql: Server, roles: tuple[str, str]) -> None:
@@ -201,8 +205,8 @@ def test_a_password_comes_from_where_libpq_looks_and_is_never_shown(
         in_url = guarded.replace(GUARDED, f"{GUARDED}:{quote(PASSWORD)}")
 
         by_file = frame("runs", "list", "--audit", guarded, PGPASSFILE=str(passes))
-        by_url = frame("runs", "list", "--audit", in_url, "--json")
-        wrong = frame("runs", "list", "--audit", in_url.replace("correct", "wrong"), "--debug")
+        by_url = frame("runs", "list", "--json", FRAME_AUDIT=in_url)
+        wrong = frame("runs", "list", "--debug", FRAME_AUDIT=in_url.replace("correct", "wrong"))
         absent = frame("runs", "list", "--audit", guarded, PGPASSFILE="/dev/null")
 
         with postgresql.superuser(url.partition("@/")[2].partition("?")[0]) as connection:

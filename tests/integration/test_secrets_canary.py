@@ -148,6 +148,20 @@ def test_an_error_that_ends_a_run_tells_no_secret(
         assert found_under(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("run", "pipeline.yaml", "--audit"), ("runs", "list", "--audit"), ("audit", "init")],
+)
+def test_a_password_is_not_taken_from_the_command_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    url = f"postgresql://me:{quote(CANARY, safe='')}@127.0.0.1:1/audit"
+
+    ended = Place(tmp_path).through("id\n1\n").frame(*command, url)
+
+    assert ended.code == 2
+    ended.says("a password on the command line can be read by every process", "PGPASSWORD", "FRAME_AUDIT")
+    assert found_in_what_was_told(ended) == []
+
+
 def test_a_provider_is_asked_once_for_each_secret(tmp_path: Path, echo: tuple[str, list[bytes]]) -> None:
     place = leaky(tmp_path, echo[0])
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
+from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand, without_password
 
 
 @click.group("audit")
@@ -13,7 +13,7 @@ def command() -> None:
 
 
 @command.command(cls=FrameCommand)
-@click.argument("url")
+@click.argument("url", callback=without_password)
 @click.option(
     "--writer", "writers", multiple=True, metavar="ROLE", help="Let ROLE run pipelines. May be repeated."
 )

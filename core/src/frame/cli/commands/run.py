@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from frame.cli.conducting import conducting
-from frame.cli.options import PIPELINE, FrameCommand
+from frame.cli.options import PIPELINE, FrameCommand, without_password
 
 
 @click.command("run", cls=FrameCommand)
@@ -15,6 +15,7 @@ from frame.cli.options import PIPELINE, FrameCommand
     "--audit",
     metavar="URL",
     envvar="FRAME_AUDIT",
+    callback=without_password,
     help="Keep the record here, as in sqlite:///audit.db. [default: FRAME_AUDIT, else what the pipeline says, "
     "else .frame/audit.db beside it]",
 )
