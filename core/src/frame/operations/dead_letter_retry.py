@@ -15,6 +15,7 @@ from frame.graph.open_forks import open_fork_at
 from frame.operations.anchoring import anchoring_of
 from frame.operations.asker import asker
 from frame.operations.changes import changes
+from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
 from frame.operations.published import check_published
@@ -85,6 +86,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
         if not chosen:
             return Retried(retry.run_id, (), kept, None)
         anchoring = anchoring_of(compiled.loaded, url)
+        closing = closing_export(compiled.loaded, anchoring.key)
         carrying = carrying_of(store, retry.number, chosen)
         compiled.fingerprints.keep()
         anchoring.announce(store, clock)
@@ -100,6 +102,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
             listeners=listeners,
             resumption=linked(store, recorder.run, compiled, carrying),
         )
+        closing.write(store, result)
         return Retried(retry.run_id, tuple(chosen), kept, result)
 
 

@@ -171,7 +171,8 @@ class VisitStory:
 class Origin:
     """Where a token came from. `kind`: source, fork, expansion, merge, batch, or carried (on from another run).
 
-    `run_id`, `token`: of a carried one, which it carries on. `row`, `place`: of a source row. `parents`: the tokens before it (none for source and batch). `index`: its
+    `run_id`, `token`: of a carried one, which it carries on. `row`, `place`: of a source row.
+    `parents`: the tokens before it (none for source and batch). `index`: its
     place among its siblings. `branch`: the branch of the fork that it is. `error`: why a source row is invalid.
     """
 
@@ -274,7 +275,8 @@ class Known:
 class FieldStep:
     """A point at which a field was set, changed, removed, chosen from branches, or out of sight.
 
-    `what`: read (from the source), carried (on from another run), set, changed, removed, taken (from `branch` by a merge), made (by a batch),
+    `what`: read (from the source), carried (on from another run), set, changed,
+    removed, taken (from `branch` by a merge), made (by a batch),
     unknown (`why`: the data is not at hand). `visit` is None for what a token began with. `members`: those of the
     batch's first members that had a field of this name, with its values, of `members_count` in all.
     """

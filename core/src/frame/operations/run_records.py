@@ -37,7 +37,7 @@ class RunReport:
     """One run as its record tells it.
 
     `counts`: by node number. `notes`: what happened to the run as a whole, in order. `counters` are derived from
-    the record, whether the run has ended or not.
+    the record, whether the run has ended or not. `origin_run_id`: the run whose dead letters this one carries on.
     """
 
     store: str
@@ -49,6 +49,7 @@ class RunReport:
     troubles: tuple["Trouble", ...]
     dead_letters: "DeadLetters"
     notes: tuple["RunEvent", ...]
+    origin_run_id: str | None
     grade: Graded
 
     def name_of(self, node: int | None) -> str:
@@ -65,6 +66,7 @@ class RunReport:
             "grade": self.grade.grade.value,
             "grade_because": self.grade.because,
             "counters": dict(self.counters),
+            "origin_run": self.origin_run_id,
             "frame_version": details.frame_version,
             "python_version": details.python_version,
             "host": details.host,
@@ -153,7 +155,7 @@ def run_info(
 
     Raises UsageError if there is no such run, or more than one.
     """
-    from frame.audit import contents, database, queries
+    from frame.audit import contents, database, linked_runs, queries
     from frame.audit.purge import purge_of
 
     now_us = (clock or SystemClock()).time_us()
@@ -172,5 +174,6 @@ def run_info(
             troubles=tuple(contents.troubles_of(connection, number)),
             dead_letters=contents.dead_letters_of(connection, number, MOST_DEAD_LETTERS),
             notes=tuple(queries.run_events(connection, number)),
+            origin_run_id=linked_runs.origin_of(connection, number),
             grade=grade(nodes, details.settings, purge_of(connection, number)),
         )

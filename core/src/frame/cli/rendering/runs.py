@@ -48,13 +48,14 @@ def report(found: "RunReport") -> str:
 
 
 def _lines(found: "RunReport") -> Iterator[str]:
-    run = found.details.summary
+    run, origin = found.details.summary, found.origin_run_id
     yield f"run {run.run_id}: {run.status.value.replace('_', ' ')}"
     software = f"frame {found.details.frame_version}, Python {found.details.python_version}"
     took = "" if run.ended_us is None else f", took {(run.ended_us - run.started_us) / 1e6:.2f} s"
     yield from columns(
         [
             ("pipeline", run.pipeline),
+            *([("carries on", f"dead letters of run {origin}")] if origin is not None else []),
             ("started", f"{moment(run.started_us)}{took}"),
             ("by", f"{software}, process {found.details.pid} on {found.details.host}"),
             ("record", found.store),
@@ -130,7 +131,9 @@ def _dead_letters(found: "RunReport") -> Iterator[str]:
             for each in told
         ]
     )
-    yield f"  one's story: frame explain {found.details.summary.run_id} --token {told[0].token}"
+    run_id = found.details.summary.run_id
+    yield f"  one's story: frame explain {run_id} --token {told[0].token}"
+    yield f"  what was done about them: frame dead-letters list {run_id} --all"
 
 
 def _stops(found: "RunReport") -> Iterator[str]:
