@@ -1,5 +1,6 @@
 """The command in a process of its own: stopped, short of room, while a run is under way, and short of memory."""
 
+import gzip
 import json
 import resource
 import shutil
@@ -102,6 +103,76 @@ def test_a_run_that_was_cut_off_is_exported_and_says_so(ran: Place, tmp_path: Pa
         assert json.loads(text.partition("\n")[0])["status"] == "running"
     else:
         assert "no end on record" in text
+
+
+def test_a_run_that_was_resumed_is_exported_whole(tmp_path: Path) -> None:
+    here = place(tmp_path, 20_000)
+    (tmp_path / "out" / "out.jsonl").unlink()
+
+    def has_begun() -> bool:
+        return here.on_record("SELECT count(*) FROM chunks WHERE run > 1") > [(1,)]
+
+    here.start("run", "pipeline.yaml").until(has_begun).signal(signal.SIGKILL).end()
+    resumed = here.frame("resume", "latest")
+    assert resumed.code == 0, resumed.err
+
+    ended = here.frame("export", "latest", "--out", "x.jsonl")
+
+    assert ended.code == 0, ended.err
+    report = verify_export(tmp_path / "x.jsonl")
+    assert report.ok, (report.place, report.wrong)
+    first = json.loads((tmp_path / "x.jsonl").read_text().partition("\n")[0])
+    assert (first["status"], first["counters"]["rows"]) == ("completed", 20_000)
+
+
+DEAD = """
+frame: 1
+name: dead
+source: {plugin: jsonl, options: {path: in.jsonl}}
+nodes:
+  - {name: halves, plugin: compute, options: {set: {half: "100.0 / row.n"}}}
+sinks:
+  out: {plugin: jsonl, options: {path: out/out.jsonl, on_existing: append}}
+"""
+
+
+def test_a_run_that_carries_on_tokens_of_another_is_exported_whole(tmp_path: Path) -> None:
+    here = Place(tmp_path)
+    here.put("in.jsonl", '{"n": 1.0}\n{"n": "no number"}\n')
+    here.put("pipeline.yaml", DEAD)
+    here.frame("run", "pipeline.yaml")
+    here.frame("dead-letters", "retry", "latest", "--all")
+
+    for name in FORMATS:
+        ended = here.frame("export", "latest", "--format", name, "--out", name)
+        assert ended.code == 0, ended.err
+
+    reports = [verify_export(tmp_path / name) for name in FORMATS]
+    assert [(report.place, report.wrong) for report in reports if not report.ok] == []
+    lines = [json.loads(line) for line in (tmp_path / "jsonl").read_text().splitlines()]
+    (carried,) = [line for line in lines if line["record"] == "token"]
+    (kept,) = [line for line in lines if line["record"] == "payload" and line["kind"] == "rows"]
+    assert (carried["origin"], carried["origin_token"]) == ("carried", 1)
+    assert lines[0]["origin_kind"] == "dead_letters"
+    assert json.loads(kept["data"]) == {"n": "no number"}
+
+
+def test_a_run_of_an_old_frame_is_exported_and_says_that_it_proves_nothing(tmp_path: Path) -> None:
+    stored = Path(__file__).parents[1] / "golden" / "stores" / "v1.db.gz"
+    (tmp_path / "old.db").write_bytes(gzip.decompress(stored.read_bytes()))
+    here = Place(tmp_path)
+
+    told = [
+        here.frame("export", "01a1", "--audit", "sqlite:///old.db", "--format", name, "--out", name)
+        for name in FORMATS
+    ]
+
+    assert [each.err for each in told if each.code] == []
+    assert all("proves nothing" in each.err for each in told)
+    assert "cannot be proven" in (tmp_path / "html").read_text("utf-8")
+    assert "no chain" in verify_export(tmp_path / "jsonl").wrong
+    rows = [line for line in (tmp_path / "jsonl").read_text().splitlines() if '"record":"row"' in line]
+    assert len(rows) == 8
 
 
 def measured(here: Place, name: str) -> int:

@@ -21,7 +21,7 @@ class Exported:
 
     `key`: the public key that it can be verified with, None if it is not signed. `has_ended`: whether the run had an
     end on record; if not, the export has what was committed until then. `verifier`: where the program stands that
-    verifies it, if that was asked for.
+    verifies it, if that was asked for. `is_chained`: whether there is a chain to prove the record by.
     """
 
     run_id: str
@@ -30,6 +30,7 @@ class Exported:
     path: Path
     key: str | None
     verifier: Path | None
+    is_chained: bool
 
     @property
     def has_ended(self) -> bool:
@@ -45,6 +46,7 @@ class Exported:
             "path": str(self.path),
             "key": self.key,
             "verifier": None if self.verifier is None else str(self.verifier),
+            "is_chained": self.is_chained,
         }
 
 
@@ -84,7 +86,7 @@ def export(
         formats.write(format, record, target, key, overwrite)
         verifier = _put_verifier(target.parent) if with_verifier else None
         public = None if key is None else str(key.public)
-        return Exported(record.run_id, record.status, format, target, public, verifier)
+        return Exported(record.run_id, record.status, format, target, public, verifier, record.is_chained)
 
 
 def check(name: str, target: Path, overwrite: bool) -> None:

@@ -49,6 +49,11 @@ def warnings(record: RunRecord, run: RunDetails) -> str:
             "This run has no end on record: it is under way, or was cut off. The page shows what it had "
             "committed."
         )
+    if not record.is_chained:
+        said.append(
+            "This run began before frame chained what it commits. What is here is what the record says, and it "
+            "cannot be proven that nobody has changed it."
+        )
     if record.is_purged:
         said.append(
             "Payload bytes of this run were purged. Hashes, decisions and lineage are all there; data is not."

@@ -45,6 +45,13 @@ class RunRecord:
         p = schema.purges.c
         return self.connection.scalar(select(p.run).where(p.run == self.run).limit(1)) is not None
 
+    @cached_property
+    def is_chained(self) -> bool:
+        """Whether the chain of the run is whole; runs that began under an old frame have none, or not all of it."""
+        b = schema.blocks.c
+        first = select(b.n).where(b.run == self.run, b.n == 0)
+        return self.connection.scalar(first) is not None
+
     def details(self) -> RunDetails:
         """Everything about the run as a whole, as it was recorded: whether somebody works on it is no fact of it."""
         details = describe_run(self.connection, self.run, 0)

@@ -12,6 +12,8 @@ def told(done: "Exported") -> Iterator[str]:
     yield f"{done.path}: run {done.run_id} as {done.format}"
     if not done.has_ended:
         yield "The run has no end on record: it is under way or was cut off. The export has what was committed."
+    if not done.is_chained:
+        yield "The run began before frame chained what it commits: the export can be read, and proves nothing."
     if done.key is None:
         yield "It is not signed (--sign KEY): it proves that it agrees with itself, and not who wrote it."
     else:
