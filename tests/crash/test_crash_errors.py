@@ -26,9 +26,11 @@ def points_of(sweep: Sweep, trouble: Trouble) -> list[int]:
     return list(range(1, len(calls_of(calls_in(sweep.log), trouble)) + 1))
 
 
-def withstand(sweep: Sweep, trouble: Trouble, points: Iterable[int], record: Any, what: str) -> None:
-    lasting = (False,) if trouble.passes else (False, True)
-    verdicts = [suffer(sweep, trouble, at, persists) for at in points for persists in lasting]
+def withstand(
+    sweep: Sweep, trouble: Trouble, cases: Iterable[tuple[int, bool]], record: Any, what: str
+) -> None:
+    """`cases`: the number of the call that fails, and whether all later ones do, too."""
+    verdicts = [suffer(sweep, trouble, at, persists and not trouble.passes) for at, persists in cases]
     wrong = [verdict for verdict in verdicts if verdict.wrong]
     count(record, what, cases=len(verdicts), bad=len(wrong))
     assert not wrong, f"{len(wrong)} of {len(verdicts)}\n" + "\n".join(map(str, wrong[:5]))
@@ -41,8 +43,9 @@ def test_a_call_that_fails_stops_the_run_cleanly_or_not_at_all(
 ) -> None:
     points = points_of(sweeps[name], trouble)
     chosen = random.Random(f"{name} {trouble}").sample(points, min(2, len(points)))
+    cases = zip(chosen, (False, True), strict=False)
 
-    withstand(sweeps[name], trouble, chosen, record_property, "failing calls, sampled")
+    withstand(sweeps[name], trouble, cases, record_property, "failing calls, sampled")
 
 
 @pytest.mark.soak
@@ -53,8 +56,9 @@ def test_failures_of_every_call(
     name: str, trouble: Trouble, part: int, sweeps: Any, record_property: Any
 ) -> None:
     points = points_of(sweeps[name], trouble)[part::PARTS]
+    cases = [(at, persists) for at in points for persists in (False, True)]
 
-    withstand(sweeps[name], trouble, points, record_property, "failing calls")
+    withstand(sweeps[name], trouble, cases, record_property, "failing calls")
 
 
 LIMITS = """
