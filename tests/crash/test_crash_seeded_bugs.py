@@ -21,7 +21,7 @@ from tests.crash.shim import Fault
 from tests.crash.sweep import DONE, Case, Sweep, Verdict
 from tests.crash.test_crash_clocks import ASLEEP, LATER, asleep
 from tests.crash.test_crash_errors import points_of
-from tests.crash.test_crash_powercut import cut, traced
+from tests.crash.test_crash_powercut import commits_in, cut, cut_at, traced
 from tests.crash.world import ROOT, SOURCES, Frame, Service, World
 
 
@@ -33,7 +33,9 @@ def kills(sweep: Sweep) -> Iterator[Verdict]:
 
 def power_cuts(sweep: Sweep) -> Iterator[Verdict]:
     rng, trace = random.Random(2), traced(sweep)
-    for _ in range(300):
+    for at in reversed(commits_in(trace)):
+        yield cut_at(sweep, trace, at, "lost", True, rng)
+    for _ in range(100):
         yield cut(sweep, trace, rng)
 
 
