@@ -1,4 +1,4 @@
-"""One pipeline, whatever its rows hold, has the same record in every database; and the flights example in PostgreSQL."""
+"""One pipeline, whatever its rows hold, has the same record in every database; so has the flights example."""
 
 import json
 import os
@@ -41,9 +41,11 @@ ODD = [
     r'{"text": "kept", "n": 18446744073709551616, "m": -170141183460469231731687303715884105728}',
     r'{"text": "kept", "n": 1' + "0" * 400 + "}",
     r'{"text": "kept", "n": 1e999}',
-    r'{"text": "kept \\ \t \b % %s :x {} \" '
-    "'"
-    r' $$ \u2028 \u202e"}',
+    (
+        r'{"text": "kept \\ \t \b % %s :x {} \" '
+        "'"
+        r' $$ \u2028 \u202e"}'
+    ),
     r'{"text": null}',
 ]
 VOLATILE = {
