@@ -4,6 +4,7 @@ The record is folded with one byte a token. Outcomes are packed by chunk, so no 
 could see a second end; this fold can.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -51,6 +52,11 @@ _COUNTS = schema.segments.c.kind.in_(_BEARING) & (
 """The segments that begin or end tokens; a gate that merely moves them along does neither."""
 
 BORN, ENDED = 1, 2
+
+
+def compact(tokens: Tokens) -> Tokens:
+    """`tokens` in 8 bytes each at most: a batch may hold a whole run."""
+    return tokens if isinstance(tokens, range) else array("q", tokens)
 
 
 class Ledger:
@@ -141,7 +147,7 @@ class Ledger:
         self.end(event.parents, Path.MERGED)
 
     def buffered(self, event: Buffered) -> None:
-        self._batches.setdefault(event.batch, []).append(event.tokens)
+        self._batches.setdefault(event.batch, []).append(compact(event.tokens))
 
     def flushed(self, event: BatchFlushed) -> None:
         members = self._batches.pop(event.batch, [])

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from frame.audit import schema
+from frame.audit.conservation import compact
 from frame.audit.decoding import block_keys
 from frame.audit.encoding import DIGEST
 from frame.audit.payloads import decompress
@@ -200,22 +201,19 @@ class Contents:
         self._make(event.node, event.children, event.digests)
 
     def buffered(self, event: Buffered) -> None:
-        self._members.setdefault(event.batch, []).append(event.tokens)
+        # Who comes out of the batch has another row: what went in need not be remembered for as long.
+        self._members.setdefault(event.batch, []).append(compact(event.tokens))
+        self.end(event.tokens)
 
     def flushed(self, event: BatchFlushed) -> None:
         members = self._members.pop(event.batch, [])
         if event.outputs or not event.digests:
-            for tokens in members:
-                self.end(tokens)
             self._make(event.node, event.outputs, event.digests)
         else:
             self._make(event.node, [token for tokens in members for token in tokens], event.digests)
 
     def batch_failed(self, event: BatchFailed) -> None:
-        members = self._members.pop(event.batch, [])
-        if event.clause is None or (event.node, event.clause) in self._discards:
-            for tokens in members:
-                self.end(tokens)
+        self._members.pop(event.batch, None)
 
     def intended(self, event: SinkIntended) -> None:
         pop = self._carried.pop

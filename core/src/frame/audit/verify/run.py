@@ -14,6 +14,7 @@ from frame.audit.verify.calls import check_places
 from frame.audit.verify.checkpoints import check_checkpoints
 from frame.audit.verify.contents import Contents
 from frame.audit.verify.journeys import Broken, Journeys
+from frame.audit.verify.linked import check_linked
 from frame.audit.verify.log import Log
 from frame.audit.verify.report import Anchor, Finding, RunReport
 from frame.audit.verify.standing import ENDED_WELL, Standing, check_opening
@@ -58,6 +59,8 @@ class RunVerification:
         self._add(self._chain.rest())
         self._add_strays(strays)
         self._finish()
+        if not self._broken:
+            self._add(check_linked(self._connection, report))
         if artifacts and self._standing.status in ENDED_WELL:
             self._add(check_artifacts(self._connection, report))
         report.order()
