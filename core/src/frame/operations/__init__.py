@@ -1,5 +1,6 @@
 """What a user can ask of frame, one function each. The command line and the Python API only translate."""
 
+from frame.operations.audit_store import ReadyStore, init_store
 from frame.operations.backup import Backup, backup
 from frame.operations.dead_letter_records import (
     DeadLetter,
@@ -34,6 +35,7 @@ __all__ = [
     "Picture",
     "ProofReport",
     "Purged",
+    "ReadyStore",
     "Replayed",
     "Resolved",
     "Retried",
@@ -52,6 +54,7 @@ __all__ = [
     "generate_key",
     "graph_of",
     "init",
+    "init_store",
     "plugin_info",
     "plugins",
     "prove",

@@ -53,6 +53,7 @@ def resume(
     record cannot be kept.
     """
     from frame.audit import database
+    from frame.audit.patience import Patience
 
     clock = clock or SystemClock()
     path = pipeline if isinstance(pipeline, str | os.PathLike) else None
@@ -60,6 +61,7 @@ def resume(
     with database.open(url, create=False) as store:
         number, details = _find(store, run, clock)
         compiled = compile_pipeline(file_of(details, pipeline), registry)
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
         anchoring = anchoring_of(compiled.loaded, url)
         closing = closing_export(compiled.loaded, anchoring.key)
         accepted = _checked(store, number, details, compiled, accept_changes)
