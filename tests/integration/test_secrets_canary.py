@@ -1,5 +1,6 @@
 """A distinctive secret goes into every place for secrets, plugins say it wherever they can: it is found nowhere."""
 
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -86,6 +87,7 @@ def test_a_secret_is_nowhere_while_a_run_is_under_way_and_after_it(
     ).until((tmp_path / "written").exists)
     process = Path("/proc") / str(started.process.pid)
     under_way = found_under(tmp_path) + found_in("argv", (process / "cmdline").read_bytes())
+    limits = (process / "limits").read_text()
     has_wal = (tmp_path / ".frame" / "audit.db-wal").exists()
 
     place.put("go", "")
@@ -109,6 +111,7 @@ def test_a_secret_is_nowhere_while_a_run_is_under_way_and_after_it(
     assert ended.code == 0, ended.err
     assert [(each.code, each.out, each.err) for each in told if each.code] == []
     assert has_wal
+    assert re.search(r"Max core file size +0 ", limits)
     assert under_way == []
     assert found_in_what_was_told(ended, *told) == []
     assert found_under(tmp_path) == []
@@ -146,6 +149,23 @@ def test_an_error_that_ends_a_run_tells_no_secret(
     assert "[secret]" in ended.err
     if step not in ("check", "init"):
         assert found_under(tmp_path) == []
+
+
+def test_a_secret_that_is_too_short_to_be_hidden_is_warned_of(
+    tmp_path: Path, echo: tuple[str, list[bytes]]
+) -> None:
+    place = leaky(tmp_path, echo[0])
+    place.put("keys/canary", "123\n")
+
+    ends = [
+        place.frame(*command, environment=environment(place))
+        for command in (("validate", "pipeline.yaml", "--json"), ("run", "pipeline.yaml"))
+    ]
+
+    assert [ended.code for ended in ends] == [0, 0]
+    for ended in ends:
+        ended.says("warning: ", "${secret:file:keys/canary} has fewer than 4 characters")
+    assert '"warnings":["${secret:file:keys/canary}' in ends[0].out
 
 
 @pytest.mark.parametrize(

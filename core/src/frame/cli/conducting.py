@@ -75,12 +75,13 @@ def conduct(
 
 def _shown(run: Conducted, stop: "threading.Event", quiet: bool) -> "RunResult | None":
     """Run it, with progress on stderr."""
-    from frame.cli.ending import no_success_before_the_end
+    from frame.cli.ending import leave_no_core_file, no_success_before_the_end
     from frame.cli.output import plugins_apart
     from frame.clock import SystemClock
     from frame.telemetry.progress_display import JsonProgress, TableProgress
 
     clock = SystemClock()
+    leave_no_core_file()
     with plugins_apart(), no_success_before_the_end():
         # Without a terminal a run of less than a second has nothing to say: the summary tells how it ended.
         progress = (

@@ -1,12 +1,21 @@
-"""No plugin makes an unfinished run look finished."""
+"""How the process of a run ends: no plugin makes an unfinished run look finished, and no secret is left in a dump."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from frame.cli.exit_codes import ExitCode
 
 TOLD = b"\nframe: a plugin has ended the process; what was committed is safe, and `frame resume` goes on\n"
+
+
+def leave_no_core_file() -> None:
+    """Let a crash of this process write no image of its memory, where the run's secrets are."""
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 @contextmanager
