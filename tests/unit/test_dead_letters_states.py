@@ -1,5 +1,6 @@
 """What is said about dead letters, over both databases; who may carry one on; where a branch is still to be joined."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import frame
@@ -8,10 +9,12 @@ from frame.audit import database
 from frame.audit.dead_letter_states import Fate, note_retry
 from frame.audit.queries import find_run
 from frame.audit.recorder import Recorder
+from frame.audit.verify.verification import verify_store
 from frame.clock import SystemClock
 from frame.config.in_code import pipeline
 from frame.config.models import PipelineConfig
 from frame.errors import Refused
+from frame.events import Carried, Chunk
 from frame.graph.open_forks import open_fork_at
 from frame.operations.compile import compile_pipeline
 from frame.operations.run import opening_of
@@ -126,3 +129,22 @@ def test_only_a_branch_on_its_way_to_a_coalesce_is_still_to_be_joined(node: str,
     found = open_fork_at(graph, number)
 
     assert (found.name if found else None) == join
+
+
+def test_a_linked_run_that_carries_on_what_is_no_dead_letter_does_not_verify(
+    prices: PipelineConfig, store_url: str
+):
+    run = frame.run(prices, audit=store_url).run_id
+    letters = [0, 4]
+    with database.open(store_url) as store:
+        opening = replace(
+            opening_of(compile_pipeline(prices, Registry.of([])), SystemClock()), origin_run_id=run
+        )
+        recorder = Recorder(store).begin(opening)
+        recorder.commit(Chunk(0, 0, [Carried(1, range(2), letters, bytes(64))]))
+
+        report = verify_store(store, [recorder.run])
+
+    (found,) = report.all_findings
+    assert (found.check, found.token) == ("F6", 0)
+    assert f"token 0 of run {run}, which is no dead letter there" in found.what
