@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from frame.config.in_code import pipeline
 from frame.config.models import PipelineConfig
-from frame.errors import AuditError, Refused, ReplayDiffers
+from frame.errors import AuditError, Refused, ReplayDiffers, RetryableError
 from frame.events import Chunk, PayloadKind
 from frame.plugin import Aggregation, Context, Determinism, InvalidRow, Transform
-from frame.rows import Row
+from frame.rows import Row, freeze
+from frame.scheduler.state import RunState
 from frame.testing import ListSink, ListSource
 
-from tests.properties.reenacted import Told, made_again, shown, watched_run
+from tests.properties.reenacted import Told, carried, made_again, shown, watched_run
 
 ROWS = [{"id": number, "n": number} for number in range(4)]
 
@@ -59,6 +60,35 @@ class Asking(Transform):
             return {**row, "n": -1}
 
 
+class Outside(Transform):
+    """Has its visits announced, so that a chunk ends while tokens wait everywhere."""
+
+    name = "outside"
+    determinism = Determinism.EXTERNAL_CALL
+
+    def process(self, row: Row, context: Context) -> Row:
+        return row
+
+
+class Tripled(Outside):
+    name = "tripled"
+
+    def process(self, row: Row, context: Context) -> Row:
+        return freeze({**row, "n": row["n"] * 3})
+
+
+class Late(Transform):
+    """Succeeds at its second attempt, and tells which one it was."""
+
+    name = "late"
+    determinism = Determinism.DETERMINISTIC
+
+    def process(self, row: Row, context: Context) -> dict[str, Any]:
+        if context.attempt == 0:
+            raise RetryableError("not yet")
+        return {**row, "n": context.attempt}
+
+
 SCHEMA = {"mode": "flexible", "fields": {"id": "int", "n": "float"}}
 
 
@@ -76,6 +106,26 @@ def held_after(
     )
 
 
+def forks_in_forks() -> PipelineConfig:
+    """A fork, one branch of which forks and joins again, and then a node before whose calls all is on record."""
+    nested = {"policy": "require_all", "merge": "nested"}
+    return pipeline(
+        "nested",
+        source={"plugin": ListSource([])},
+        nodes=[
+            {"name": "outer", "gate": "true", "routes": {"true": ["inner", "plain"], "false": "discard"}},
+            {"name": "inner", "gate": "true", "routes": {"true": ["one", "two"], "false": "discard"}},
+            {"name": "one", "plugin": Step, "to": "join"},
+            {"name": "two", "plugin": Step, "to": "join"},
+            {"name": "plain", "plugin": Step, "to": "meet"},
+            {"name": "join", "coalesce": nested, "to": "meet"},
+            {"name": "meet", "coalesce": nested, "to": "last"},
+            {"name": "last", "plugin": Outside, "to": "out"},
+        ],
+        sinks={"out": {"plugin": ListSink()}},
+    )
+
+
 def run_of(*plugins: type, rows: Sequence[Any] = ROWS, **settings: Any) -> Told:
     nodes = [{"name": f"node{n}", "plugin": plugin} for n, plugin in enumerate(plugins)]
     return watched_run(held_after(*nodes, **settings), rows)
@@ -85,6 +135,11 @@ def rows_in(told: Told) -> list[Any]:
     """The rows of the open batch after the first two rows were read."""
     _, inflight = made_again(told, 1)
     return [inflight.rows[token] for token in sorted(inflight.rows)]
+
+
+def ends(told: Told, stands: Callable[[RunState], bool]) -> int:
+    """After how many chunks the run first stands so."""
+    return next(n for n in range(1, len(told.recorder.chunks) + 1) if stands(told.state_after(n)))
 
 
 def bent(told: Told, change: Callable[[Chunk], Chunk]) -> Told:
@@ -126,6 +181,47 @@ def test_what_was_asked_of_the_outside_world_is_answered_from_the_record(monkeyp
     monkeypatch.setattr(Asking, "answer", staticmethod(lambda request: pytest.fail("a live call")))
 
     assert rows_in(told) == [{"id": n, "n": n * 10} for n in range(2)]
+
+
+def test_a_row_is_made_again_by_the_attempt_that_made_it():
+    retry = {"attempts": 2, "wait": "1ms"}
+    told = watched_run(held_after({"name": "late", "plugin": Late, "retry": retry}), ROWS)
+
+    assert rows_in(told) == [{"id": n, "n": 1} for n in range(2)]
+
+
+def test_the_same_question_asked_twice_gets_both_answers_in_their_order(monkeypatch: pytest.MonkeyPatch):
+    answers = iter(range(100))
+    monkeypatch.setattr(Asking, "answer", staticmethod(lambda request: next(answers)))
+    monkeypatch.setattr(Asking, "process", _ask_twice)
+    told = run_of(Asking)
+
+    assert rows_in(told) == [{"id": 0, "n": [0, 1]}, {"id": 1, "n": [2, 3]}]
+
+
+def _ask_twice(self: Asking, row: Row, context: Context) -> dict[str, Any]:
+    return {**row, "n": [context.call("test", "same", Asking.answer) for _ in range(2)]}
+
+
+def test_nothing_is_asked_for_that_lies_before_a_row_that_was_kept():
+    told = run_of(Step, Tripled, Step)
+    bent(
+        told, lambda chunk: replace(chunk, payloads=[b for b in chunk.payloads if b.kind != PayloadKind.ROWS])
+    )
+
+    _, inflight = made_again(told, ends(told, lambda state: bool(state.batches)))
+
+    assert [row["n"] for row in inflight.rows.values()] == [4, 7]
+
+
+def test_branches_keep_their_names_through_a_fork_inside_a_fork():
+    told = watched_run(forks_in_forks(), [{"id": 7, "n": 1}])
+    last = told.graph.named("last").number
+    waiting = ends(told, lambda state: last in state.waiting)
+
+    _, inflight = made_again(told, waiting)
+
+    assert shown(inflight) == carried(told, waiting)
 
 
 def test_a_call_that_failed_then_fails_again(monkeypatch: pytest.MonkeyPatch):
@@ -173,16 +269,6 @@ def test_kept_bytes_that_were_changed_are_found():
 
     with pytest.raises(AuditError, match="chunk 0: what is kept of token 0 is not what its digest says"):
         rows_in(bent(told, change))
-
-
-class Outside(Transform):
-    """Has its visits announced, so that a chunk ends while tokens wait everywhere."""
-
-    name = "outside"
-    determinism = Determinism.EXTERNAL_CALL
-
-    def process(self, row: Row, context: Context) -> Row:
-        return row
 
 
 INVALID = [
