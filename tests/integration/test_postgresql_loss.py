@@ -4,6 +4,8 @@ import random
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path as FilePath
+from typing import Any
 
 import pytest
 from frame.audit import database as store
@@ -25,12 +27,22 @@ from frame.events import (
     SinkIntended,
     Visited,
 )
+from frame.operations import generate_key, run, verify
 
 from tests.postgresql_proxy import Loss, Proxy
 from tests.postgresql_server import Server
 from tests.unit.test_audit_recorder import opening
 
 CHUNKS = 12
+SIGNED = """
+frame: 1
+name: signed
+source: {plugin: csv, options: {path: in.csv}}
+nodes: [{name: keep, gate: "row.n != 3", routes: {"true": continue, "false": discard}}]
+sinks: {out: {plugin: jsonl, options: {path: out.jsonl, on_existing: overwrite}}}
+settings: {chunk_rows: 5}
+audit: {sign: frame.key}
+"""
 
 
 @pytest.fixture
@@ -177,3 +189,37 @@ def test_a_commit_that_the_server_refuses_is_no_reason_to_wait(postgresql_store:
 
         with pytest.raises(AuditError, match="violates check constraint"):
             recorder.commit(chunk(0))
+
+
+@pytest.mark.parametrize("loss", Loss)
+def test_a_signed_run_may_lose_the_commits_of_its_signatures(
+    proxy: Proxy, postgresql_store: str, tmp_path: FilePath, monkeypatch: pytest.MonkeyPatch, loss: Loss
+) -> None:
+    monkeypatch.setattr("frame.audit.checkpoints.RECORDS", 1)
+    (tmp_path / "in.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(40)), encoding="utf-8")
+    (tmp_path / "pipeline.yaml").write_text(SIGNED, encoding="utf-8")
+    public = generate_key(tmp_path / "frame.key").public_file
+    assert public is not None
+    url, chance = proxy.url(postgresql_store), random.Random(3)
+    really = store.open
+
+    def opened_undisturbed(url: str, **options: Any) -> Database:
+        opened = really(url, **options)
+        proxy.lose = lambda _: loss if chance.random() < 0.3 else None
+        return opened
+
+    # The key is announced before the run begins, by a command that may fail and be said again.
+    assert run(tmp_path / "pipeline.yaml", audit=postgresql_store).status is RunStatus.COMPLETED
+    monkeypatch.setattr("frame.audit.database.open", opened_undisturbed)
+    monkeypatch.setattr("frame.audit.checkpoints.announce", lambda *_: None)
+    result = run(tmp_path / "pipeline.yaml", audit=url)
+
+    monkeypatch.undo()
+    assert result.status is RunStatus.COMPLETED
+    assert proxy.lost > 2
+    checked = verify(audit=postgresql_store, keys=[public])
+    assert checked.ok, checked.all_findings
+    with store.open(postgresql_store) as database, database.reading() as connection:
+        counted = "SELECT run, count(*) FROM checkpoints GROUP BY run ORDER BY run"
+        (_, undisturbed), (_, disturbed) = connection.exec_driver_sql(counted).all()
+    assert disturbed == undisturbed

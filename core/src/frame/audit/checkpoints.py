@@ -82,7 +82,9 @@ def write_checkpoint(database: "Database", run: int, head: Head, key: PrivateKey
     """Sign `head` and put it on record, in the run and in the log. Raises AuditError."""
     note = key.sign(text_of(head, at_us))
     said = {"blocks": head.blocks, "tree_root": head.tree_root}
-    with database.writing() as connection:
+    signed = schema.checkpoints.c
+
+    def write(connection: Connection) -> bool:
         connection.execute(
             insert(schema.checkpoints), {"run": run, **said, "note": str(note), "at_us": at_us}
         )
@@ -94,6 +96,13 @@ def write_checkpoint(database: "Database", run: int, head: Head, key: PrivateKey
             "key_id": key.public.key_id.hex(),
         }
         append(connection, LogKind.CHECKPOINT, at_us, log)
+        return True
+
+    def find(connection: Connection) -> bool | None:
+        same = signed.run == run, signed.blocks == head.blocks, signed.at_us == at_us
+        return connection.scalar(select(signed.note).where(*same)) == str(note) or None
+
+    database.transact(write, find)
 
 
 def log_head(connection: Connection) -> LogHead:
