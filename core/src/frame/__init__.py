@@ -17,23 +17,20 @@ if TYPE_CHECKING:
     from frame.engine.result import RunResult
     from frame.errors import FrameError
     from frame.events import RunStatus
-    from frame.operations import (
-        RunReport,
-        Runs,
-        Validation,
-        dead_letters,
-        graph_of,
-        plugin_info,
-        plugins,
-        resolve_dead_letters,
-        resume,
-        retry_dead_letters,
-        run,
-        run_info,
-        runs,
-        schema,
-        validate,
-    )
+    from frame.operations.backup import backup
+    from frame.operations.dead_letter_records import dead_letters, resolve_dead_letters
+    from frame.operations.dead_letter_retry import retry_dead_letters
+    from frame.operations.explain import explain
+    from frame.operations.export import export
+    from frame.operations.plugin_catalog import plugin_info, plugins
+    from frame.operations.purge import purge
+    from frame.operations.replay import replay
+    from frame.operations.resume import resume
+    from frame.operations.run import run
+    from frame.operations.run_records import RunReport, Runs, run_info, runs
+    from frame.operations.validation import Validation, graph_of, schema, validate
+    from frame.operations.verify import verify
+    from frame.operations.verify_export import verify_export
 
 __version__ = "0.1.0"
 
@@ -46,11 +43,16 @@ __all__ = [
     "Runs",
     "Validation",
     "__version__",
+    "backup",
     "dead_letters",
+    "explain",
+    "export",
     "graph_of",
     "pipeline",
     "plugin_info",
     "plugins",
+    "purge",
+    "replay",
     "resolve_dead_letters",
     "resume",
     "retry_dead_letters",
@@ -59,6 +61,8 @@ __all__ = [
     "runs",
     "schema",
     "validate",
+    "verify",
+    "verify_export",
 ]
 
 _HOMES = {
