@@ -70,13 +70,13 @@ class Brittle(Transform):
 
 
 class Drawing(Brittle):
-    """Draws by chance, under the run, token and attempt that the draw was made for."""
+    """Draws by chance, and says in which run: both as in the run that the row was made in."""
 
     name = "drawing"
     determinism = Determinism.SEEDED
 
     def made(self, row: Row, context: Context) -> TransformResult:
-        return {**row, "n": row["n"] + 1, "drawn": context.random.random()}
+        return {**row, "n": row["n"] + 1, "drawn": f"{context.run_id}/{context.random.random()}"}
 
 
 class Kept(Brittle):
