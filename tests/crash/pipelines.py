@@ -69,10 +69,10 @@ nodes:
 sinks:
   small_ones: {plugin: csv, options: {path: out/small.csv}}
   large_ones: {plugin: jsonl, options: {path: out/large.jsonl.gz}}
-  broken: {plugin: jsonl, options: {path: broken.jsonl}}
-  invalid: {plugin: jsonl, options: {path: invalid.jsonl}}
+  broken: {plugin: jsonl, options: {path: out/deep/broken.jsonl}}
+  invalid: {plugin: jsonl, options: {path: out/invalid.jsonl}}
 """,
-    ["out/small.csv", "out/large.jsonl.gz", "broken.jsonl", "invalid.jsonl"],
+    ["out/small.csv", "out/large.jsonl.gz", "out/deep/broken.jsonl", "out/invalid.jsonl"],
 )
 
 JOINS = Pipeline(

@@ -87,13 +87,14 @@ class Sweep:
 
     def run(self, fault: Fault = NONE, log: Path | None = None, failpoint: str = "") -> Ended:
         """Start the run, or go on with it if it is on record."""
-        return self._frame(*self.command(), fault=fault, log=log, env={"FRAME_FAILPOINT": failpoint})
+        return self.ask(*self.command(), fault=fault, log=log, env={"FRAME_FAILPOINT": failpoint})
 
     def run_for(self, seconds: float) -> Ended:
         """As `run`, and kill it after so long."""
-        return self._frame(*self.command(), limit_s=seconds)
+        return self.ask(*self.command(), limit_s=seconds)
 
-    def _frame(self, *args: str, env: Mapping[str, str] | None = None, **options: Any) -> Ended:
+    def ask(self, *args: str, env: Mapping[str, str] | None = None, **options: Any) -> Ended:
+        """Run `frame ARGS` on the record of this world."""
         environment = {"FRAME_AUDIT": f"sqlite:///{self.world.audit}", "FRAME_FAILPOINT": "", **(env or {})}
         return self.frame(self.world.folder, *args, env=environment, **options)
 
@@ -143,7 +144,7 @@ class Sweep:
             if contents[name] != expected
         ]
         wrong += differences(effective(self.world.audit), self.baseline.audit)
-        verified = self._frame("verify", run_id)
+        verified = self.ask("verify", run_id)
         if verified.code != 0:
             wrong.append(f"frame verify: exit {verified.code}: {verified.stdout}{verified.stderr}")
         return wrong

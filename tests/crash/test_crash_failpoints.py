@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.crash.effective import run_id_in
 from tests.crash.figures import count
-from tests.crash.sweep import Case, Sweep, Verdict
+from tests.crash.sweep import DONE, Case, Sweep, Verdict
 from tests.crash.world import ROOT
 
 PIPELINE = "mixed"
@@ -28,6 +29,7 @@ def names() -> Iterator[str]:
 
 
 NAMES = sorted(names())
+OF_RETRIES = "after_retry_opened"
 
 
 def killed_at(sweep: Sweep, failpoint: str) -> Verdict:
@@ -47,7 +49,7 @@ def test_a_failpoint_has_one_place() -> None:
     assert NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != OF_RETRIES])
 def test_a_run_that_is_killed_at_a_failpoint_ends_as_if_nothing_had_been(
     name: str, sweeps: Any, record_property: Any
 ) -> None:
@@ -59,6 +61,26 @@ def test_a_run_that_is_killed_at_a_failpoint_ends_as_if_nothing_had_been(
     sweep.go_on(verdict)
     count(record_property, "failpoints", names=1, bad=bool(verdict.wrong))
     assert not verdict.wrong, str(verdict)
+
+
+def test_a_retry_of_dead_letters_that_is_killed_can_be_resumed(sweeps: Any) -> None:
+    sweep = sweeps["files"]
+    sweep.world.begin()
+    pipeline = sweep.world.folder / "pipeline.yaml"
+    unhandled = "on_error: [{when: error.attempts > 5, to: broken}]"
+    pipeline.write_text(pipeline.read_text().replace("on_error: broken", unhandled))
+    first = sweep.run()
+    assert first.code == 1, "the pipeline leaves dead letters"
+    run_id = run_id_in(sweep.world.audit)
+
+    plan = {"FRAME_FAILPOINT": f"{OF_RETRIES}=kill"}
+    killed = sweep.ask("dead-letters", "retry", str(run_id), "--all", env=plan)
+    again = sweep.run()
+
+    assert killed.was_killed, killed.stderr
+    assert run_id_in(sweep.world.audit) != run_id
+    assert again.code in DONE, again.stderr
+    assert sweep.ask("verify", "--all").code == 0
 
 
 @pytest.mark.parametrize(

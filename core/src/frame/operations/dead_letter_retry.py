@@ -91,7 +91,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
         compiled.fingerprints.keep()
         anchoring.announce(store, clock)
         recorder, started_us = retry.begin(compiled, chosen, accepted)
-        reached("after_run_opened")
+        reached("after_retry_opened")
         result = conduct(
             compiled,
             recorder,
