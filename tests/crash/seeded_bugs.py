@@ -135,14 +135,6 @@ BUGS = (
         "files",
     ),
     Bug(
-        "it is delivered again in another order",
-        f"{ENGINE}/resumption.py",
-        "        return [found[number] for number in sorted(found)]\n",
-        "        return [found[number] for number in sorted(found, reverse=True)]\n",
-        "kill",
-        "batches",
-    ),
-    Bug(
         "it is delivered again under another key",
         f"{ENGINE}/executors/sink.py",
         "lambda plugin: _write(plugin, rows, intent.key)",
