@@ -1,5 +1,6 @@
 """Dead letters as people meet them: listed, shown, retried in a linked run, resolved; with real files and processes."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 PIPELINE = """
 frame: 1
@@ -357,6 +359,42 @@ def test_a_retry_that_is_killed_goes_on_and_every_row_is_there_once(failed: Path
     assert frame(failed, "verify", origin).returncode == 0
 
 
+MANY_SINKS = """
+frame: 1
+name: prices
+source: {plugin: csv, options: {path: in.csv}, schema: {mode: fixed, fields: {id: int, price: str}}}
+nodes:
+  - {name: parse, plugin: compute, options: {set: {amount: "double(row.price)"}}}
+  - {name: all, gate: "true", routes: {"true": [columns, added, squeezed], "false": discard}}
+sinks:
+  columns: {plugin: parquet, options: {path: out.parquet}}
+  added: {plugin: csv, options: {path: added.csv, on_existing: append}}
+  squeezed: {plugin: csv, options: {path: out.csv.gz}}
+"""
+
+
+@pytest.mark.parametrize(
+    "point", ["after_sink_write:1", "after_sink_sync:3", "before_publish:2", "after_publish:3"]
+)
+def test_every_kind_of_file_has_every_row_once_after_a_retry_that_was_killed(tmp_path: Path, point: str):
+    (tmp_path / "in.csv").write_text("id,price\n1,1\n2,x\n3,3\n")
+    (tmp_path / "added.csv").write_text("id,price,amount\n0,0,0.0\n")
+    (tmp_path / "pipeline.yaml").write_text(MANY_SINKS)
+    assert frame(tmp_path, "run", "pipeline.yaml").returncode == 1
+    (tmp_path / "pipeline.yaml").write_text(MANY_SINKS.replace("double(row.price)", "double(row.id)"))
+
+    retry = "dead-letters", "retry", "latest", "--all", "--accept-changes"
+    killed = frame(tmp_path, *retry, failpoint=f"{point}=kill")
+    done = frame(tmp_path, "resume", "latest")
+
+    assert killed.returncode == -9
+    assert done.returncode == 0, done.stderr
+    assert parquet.read_table(tmp_path / "out.parquet").column("id").to_pylist() == [1, 3, 2]
+    assert ids(tmp_path, "added.csv") == [0, 1, 3, 2]
+    with gzip.open(tmp_path / "out.csv.gz", "rt") as squeezed:
+        assert [line.split(",")[0] for line in squeezed] == ["id", "1", "3", "2"]
+
+
 # --- Data -----------------------------------------------------------------------------------------
 
 
@@ -381,7 +419,7 @@ sinks:
     done = frame(tmp_path, "dead-letters", "retry", "latest", "--all", "--accept-changes")
 
     assert done.returncode == 0, done.stderr
-    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
     assert written == [{**row, "ok": 1} for row in rows]
     assert list(written[1]) == ["id", "text", "z", "a", "ok"]
 

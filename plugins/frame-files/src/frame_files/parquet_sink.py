@@ -8,6 +8,7 @@ during the conversion repeats it; one after the rename finds the finished file.
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from frame.errors import Refused
@@ -114,7 +115,7 @@ class ParquetSink(Sink):
                 position["base"],
                 dict(position["columns"]),
             )
-            if self._is_published(target, spool):
+            if self._is_published(target, spool, position):
                 self._published = position
             else:
                 spool.resume(position["bytes"], position["sha256"])
@@ -136,9 +137,10 @@ class ParquetSink(Sink):
         size, sha256 = sha256_of(target.part.target)
         self._base = {"bytes": size, "sha256": sha256, "rows": rows_in(target.part.target)}
 
-    def _is_published(self, target: LocalTarget, spool: PartFile) -> bool:
+    def _is_published(self, target: LocalTarget, spool: PartFile, position: Mapping[str, Any]) -> bool:
         """Whether the run was stopped after it had published. Raises Refused if what stands there is not its file."""
-        spooled = os.path.lexists(spool.path)
+        # A spool that does not go as far as the position was begun from the published file, and cut short.
+        spooled = os.path.lexists(spool.path) and Path(spool.path).stat().st_size >= position["bytes"]
         if not target.exists() or (spooled and not self._base):
             return False
         size, sha256 = sha256_of(target.part.target)
@@ -208,10 +210,21 @@ class ParquetSink(Sink):
         was_published = part.was_published
         part.begin(in_place_of_another=True)  # who has the spool has this, too
         self._convert(spool, part, target)
-        part.was_published = was_published
+        part.was_published = was_published or self._goes_on_from(target)
         target.publish(self.config.on_existing, self._base)
         spool.remove()
         return Artifact(target.uri, part.size, part.sha256, self._rows)
+
+    def _goes_on_from(self, target: LocalTarget) -> bool:
+        """Whether the rows that stand there are the first of those written, as when a run is carried on in another."""
+        if self._base or not target.exists():
+            return False
+        target.part.sync()
+        there, written = (
+            (row for batch in batches_in(path, self.config.row_group_rows) for row in batch.to_pylist())
+            for path in (target.part.target, target.part.path)
+        )
+        return all(row == next(written, None) for row in there)
 
     def _convert(self, spool: PartFile, part: PartFile, target: LocalTarget) -> None:
         import pyarrow as pa

@@ -56,23 +56,26 @@ class LocalTarget:
         """Put the finished file in place; `base`: size and hash of the file that it goes on from."""
         if base is not None and not self.part.was_published:
             size, sha256 = sha256_of(self._path)
-            if (size, sha256) != (base["bytes"], base["sha256"]):
+            is_base = (size, sha256) == (base["bytes"], base["sha256"])
+            if not is_base and (size < base["bytes"] or not self._goes_on()):
                 raise SinkError(
                     self._node, f"{self._path} was changed while the run was appending to a copy of it"
                 )
         try:
             self.part.publish(replace=base is not None or on_existing is OnExisting.OVERWRITE)
         except FileExistsError as error:
-            # A run that carries on another one finds what that had published, and has it in front of its own rows.
-            with open_again(self._path) as published:
-                is_earlier = self.part.goes_on_from(published)
-            if is_earlier:
+            if self._goes_on():
                 self.part.publish(replace=True)
                 return
             raise SinkError(
                 self._node,
                 f"{self._path} has appeared while the run was writing; the result is in {self.part.path}",
             ) from error
+
+    def _goes_on(self) -> bool:
+        """Whether what stands there is the beginning of what is written, as when a run is carried on in another."""
+        with open_again(self._path) as published:
+            return self.part.goes_on_from(published)
 
     def close(self) -> None:
         self.part.close()

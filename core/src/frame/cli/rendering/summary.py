@@ -38,7 +38,8 @@ def summary(result: "RunResult", store_option: str = "") -> Iterator[str]:
 
 def _totals(result: "RunResult") -> str:
     counters = result.counters
-    rate = f", {counters['rows'] / result.duration_s:,.0f} rows/s" if result.duration_s >= 0.1 else ""
+    measured = counters["rows"] and result.duration_s >= 0.1
+    rate = f", {counters['rows'] / result.duration_s:,.0f} rows/s" if measured else ""
     carried = counters["tokens"] and not counters["rows"]
     what = tokens_text(counters["tokens"]) if carried else rows_text(counters["rows"])
     parts = [f"{what} in {result.duration_s:.2f} s{rate}"]
