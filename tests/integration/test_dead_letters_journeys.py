@@ -322,7 +322,7 @@ def test_the_members_of_a_failed_batch_are_carried_to_the_aggregation(tmp_path: 
 # --- Crashes --------------------------------------------------------------------------------------
 
 POINTS = (
-    "after_run_opened",
+    "after_retry_opened",
     "after_sinks_taken_back:1",
     "before_commit:1",
     "after_commit:1",
