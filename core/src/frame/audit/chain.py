@@ -12,7 +12,7 @@ a leaf, so that a single digest can be proven, too. Leaves are ordered by table 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -54,10 +54,16 @@ Stored = tuple[Any, ...]
 """A row as it goes to the database: a value a column, `run` first."""
 Rows = Mapping[Table, Sequence[Stored]]
 
+MARK = 8
+"""Bytes of a leaf in `marks`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What one commit adds to the chain of its run; `counts` is canonical JSON."""
+    """What one commit adds to the chain of its run; `counts` is canonical JSON.
+
+    `marks`: the first 8 bytes of each leaf. They prove nothing, the root does; they tell which row is another one now.
+    """
 
     n: int
     counts: str
@@ -65,10 +71,11 @@ class Block:
     root: bytes
     previous: bytes
     hash: bytes
+    marks: bytes
 
     def row(self, run: int) -> Stored:
         """The row of `blocks`."""
-        return run, self.n, self.counts, self.leaves, self.root, self.previous, self.hash
+        return run, self.n, self.counts, self.leaves, self.root, self.previous, self.hash, self.marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,13 @@ def _key_of(table: Table) -> Callable[[Sequence[Any]], Any]:
 _KEYS = {table: _key_of(table) for table in TABLES}
 
 
+def in_order(rows: Rows) -> Iterator[tuple[Table, Stored]]:
+    """The rows in the order of their leaves."""
+    for table in TABLES:
+        for row in sorted(rows.get(table, ()), key=_KEYS[table]):
+            yield table, row
+
+
 def block_leaves(run_id: str, rows: Rows) -> tuple[dict[str, int], list[bytes]]:
     """How many rows each table gets, and the leaf hashes of all, in their order."""
     counts: dict[str, int] = {}
@@ -137,7 +151,8 @@ def block(run_id: str, n: int, rows: Rows, previous: bytes) -> Block:
     counts, hashes = block_leaves(run_id, rows)
     root = merkle.root(hashes)
     hashed = block_hash(run_id, n, counts, len(hashes), root, previous)
-    return Block(n, to_json(counts), len(hashes), root, previous, hashed)
+    marks = b"".join(each[:MARK] for each in hashes)
+    return Block(n, to_json(counts), len(hashes), root, previous, hashed, marks)
 
 
 def counts_of(text: str) -> dict[str, int]:

@@ -10,8 +10,8 @@ from frame.audit import schema, views
 
 HEAD = """# The tables of the record
 
-The audit store is a SQLite file, or the schema `frame` of a PostgreSQL database; the tables and views are the same. Read
-it with any client; nothing but frame should write to it, and triggers refuse every change of a fact.
+The audit store is a SQLite file, or the schema `frame` of a PostgreSQL database; tables and views are the same.
+Read it with any client; nothing but frame should write to it, and triggers refuse every change of a fact.
 
 Facts are stored packed: one stored row speaks of all tokens that fared alike. The *views* below take them apart
 again, one row a token, a visit, an outcome. Ask the views; the stored tables come after them for whoever writes a

@@ -23,6 +23,7 @@ blocks = Table(
     column("root", LargeBinary, comment="of the Merkle tree over the commit's rows (RFC 6962)"),
     column("previous", LargeBinary, comment="hash of the block before; zeros in the first"),
     column("hash", LargeBinary),
+    column("marks", LargeBinary, comment="8 bytes of each leaf, in order: which row was changed, if one was"),
     PrimaryKeyConstraint("run", "n"),
     of_run(),
     sqlite_with_rowid=False,

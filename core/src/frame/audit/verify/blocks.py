@@ -1,6 +1,6 @@
 """The chain of a run, computed again from its rows (H2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
@@ -14,6 +14,10 @@ from frame.audit.verify.stored import Commit
 
 CHANGED = "a row of this commit was changed, removed or added after it was written"
 RELINKED = "the block itself was changed, or blocks were taken out, put in or reordered"
+
+
+MOST_PLACED = 5
+"""Of so many changed rows in a commit each is named; more of them are told together."""
 
 
 class Chain:
@@ -64,19 +68,47 @@ class Chain:
         if stored.previous != self.head:
             yield self._finding(stored.n, "it does not name the hash of the block before it", RELINKED)
         if (made.root, made.counts, made.leaves) != (stored.root, stored.counts, stored.leaves):
-            yield self._finding(
-                stored.n,
-                *_difference(stored, made),
-                table=_table_that_differs(stored, made),
-                chunk=commit.chunk,
-            )
+            yield from self._differences(stored, made, rows, commit.chunk)
+        elif made.marks != stored.marks:
+            yield self._finding(stored.n, "its marks are not those of its rows", RELINKED)
         elif made.hash != stored.hash and stored.previous == self.head:
             yield self._finding(stored.n, "its hash is not that of what it says", RELINKED)
+
+    def _differences(
+        self, stored: Row[Any], made: chain.Block, rows: chain.Rows, chunk: int | None
+    ) -> Iterator[Finding]:
+        """Each row that is another one now, as far as the marks tell; else the commit as a whole."""
+        changed = list(changed_rows(stored.marks, made.marks, rows))
+        if _counts(stored.counts) == _counts(made.counts) and 0 < len(changed) <= MOST_PLACED:
+            for table, key in changed:
+                what = "the row is not what was committed"
+                yield Finding("chain", what, CHANGED, table.name, self._run_id, stored.n, chunk, key=key)
+            return
+        places = "; ".join(f"{table.name} {key}" for table, key in changed[:MOST_PLACED])
+        what, means = _difference(stored, made)
+        said = f"{what} (not as committed: {places})" if places else what
+        yield self._finding(stored.n, said, means, table=_table_that_differs(stored, made), chunk=chunk)
 
     def _finding(
         self, n: int, what: str, means: str, table: str = "blocks", chunk: int | None = None
     ) -> Finding:
         return Finding("chain", what, means, table=table, run_id=self._run_id, block=n, chunk=chunk)
+
+
+def changed_rows(marks: bytes, now: bytes, rows: chain.Rows) -> Iterator[tuple[Table, str]]:
+    """The rows that have no mark among those of the commit, with their keys."""
+    committed = {marks[at : at + chain.MARK] for at in range(0, len(marks), chain.MARK)}
+    at = 0
+    for table, row in chain.in_order(rows):
+        if now[at : at + chain.MARK] not in committed:
+            yield table, _key(table, row)
+        at += chain.MARK
+
+
+def _key(table: Table, row: Sequence[Any]) -> str:
+    values = dict(zip(table.columns.keys(), row, strict=True))
+    names = [column.name for column in table.primary_key if column.name not in ("run", "chunk")]
+    return " ".join(f"{name}={values[name]}" for name in names)
 
 
 def _columns(table: Table, row: Row[Any]) -> tuple[Any, ...]:
