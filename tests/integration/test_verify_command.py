@@ -82,7 +82,9 @@ def test_a_receipt_anchors_a_run(folder: Path) -> None:
 
 
 def test_a_changed_row_is_named_and_ends_with_seven(folder: Path) -> None:
-    tamper(folder, "UPDATE errors SET message = 'nothing' WHERE position = (SELECT min(position) FROM errors)")
+    tamper(
+        folder, "UPDATE errors SET message = 'nothing' WHERE position = (SELECT min(position) FROM errors)"
+    )
 
     code, said = asked(folder, "--json")
 

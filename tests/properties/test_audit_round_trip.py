@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from itertools import count
-from pathlib import Path as FilePath
 from typing import Any
 
 import pytest

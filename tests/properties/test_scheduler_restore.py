@@ -3,7 +3,6 @@
 import random
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
 from frame.audit import database as store
