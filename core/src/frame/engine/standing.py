@@ -44,8 +44,8 @@ class Standing:
     None if it cannot tell. `sinks`: the position that each sink confirmed last. `published`: sinks whose artifact is on
     record. `intents`: writes that were announced and not confirmed, oldest first, by their number and with the chunk
     that announced them. `attempts` and `flushes`: how many attempts of open visits and of open batches have failed.
-    `accepted`: by open batch, the chunk in which each part of its members was accepted. `in_doubt`: visits that the last
-    commit announced. `observed`, `names`: what the source's first rows have fixed. `abandoned`: the run was given up
+    `accepted`: by open batch, the chunk in which each part of its members was accepted. `in_doubt`: visits that the
+    last commit announced. `observed`, `names`: what the first rows have fixed. `abandoned`: the run was given up
     with tokens that were open. `stopped`: the last commit says why the run stopped short of its end. `tries`: how often
     it was resumed since a chunk was last finished; `careful`: the last time with one row in hand at a time.
     """
