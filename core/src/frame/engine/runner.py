@@ -177,18 +177,24 @@ class Runner:
             self._scheduler.record(event)
         for work, answer in resumption.give_up(self._inflight):
             self._settle_work(work, answer)
-        redelivered = [delivery.intent.intent for delivery in deliveries]
         self._careful = resumption.careful
-        said = {"careful": self._careful, "redelivered": redelivered}
-        self._commits.note(Noted("resumed", now_us, None, said))
-        self._commits.deliver(deliveries)
+        self._commits.note(Noted("resumed", now_us, None, {"careful": self._careful}))
         self._commits.commit()
+        self._commits.settle()  # durable before any plugin is called: the next process may have to know of this one
+        self._redeliver(deliveries)
         self._catching_up = True
         if self._scheduler.state.waiting or self._scheduler.state.at_sinks:
             self._work()
             self._finish_chunk()
         else:
             self._commits.settle_if_source_waits()
+
+    def _redeliver(self, deliveries: list[Delivery]) -> None:
+        if deliveries:
+            intents = [delivery.intent.intent for delivery in deliveries]
+            self._commits.note(Noted("redelivered", self._clock.time_us(), None, {"intents": intents}))
+            self._commits.deliver(deliveries)
+            self._commits.commit()
 
     def _finish_chunk(self) -> None:
         if self._catching_up:
