@@ -190,7 +190,7 @@ class PartFile:
         self.sync()
         self.check_owned()
         if replace or self.was_published:
-            Path(self.path).replace(self.target)
+            _rename_over(self.path, self.target)
         else:
             _rename_to_free_name(self.path, self.target)
         sync_folder(_folder_of(self.target))
@@ -280,6 +280,13 @@ def upload(path: str, system: Any, target: str) -> None:
         system.makedirs(folder, exist_ok=True)
     with open_again(path) as source, system.open(target, "wb") as copy:
         shutil.copyfileobj(source, copy, _STEP_BYTES)
+
+
+def _rename_over(path: str, target: str) -> None:
+    """Rename, also where `target` is another name of the same file: that a rename leaves as it is."""
+    Path(path).replace(target)
+    if os.path.lexists(path) and os.path.samestat(os.lstat(path), os.lstat(target)):
+        Path(path).unlink()
 
 
 def _rename_to_free_name(path: str, target: str) -> None:
