@@ -44,11 +44,10 @@ def killed_again(sweep: Sweep, points: Sequence[int], times: int, seed: str) -> 
         sweep.run(Fault("kill", first))
         sweep.run(COUNT, sweep.log)
         calls = calls_in(sweep.log)
-        for second in rng.sample(range(1, len(calls) + 1), min(times, len(calls))):
-            third = rng.randrange(1, len(calls) + 1)
-            cases.append(
-                Case(sweep.world.pipeline.name, [Fault("kill", at) for at in (first, second, third)])
-            )
+        seconds = rng.sample(range(1, len(calls) + 1), min(times, len(calls)))
+        cases += [
+            Case(sweep.world.pipeline.name, [Fault("kill", first), Fault("kill", at)]) for at in seconds
+        ]
     return cases
 
 

@@ -33,7 +33,7 @@ def exported(
     shutil.move(public, handed_over / "frame.key.pub")
     for name in FORMATS:
         to = ("--format", name, "--out", str(handed_over / name), "--sign", "frame.key", "--with-verifier")
-        done = Place(folder).frame("export", "latest", *to, "--pipeline", example.pipeline)
+        done = Place(folder).frame("export", "latest", *to)
         assert done.code == 0, done.err
     shutil.rmtree(folder)
     return example, handed_over, said
