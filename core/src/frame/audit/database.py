@@ -6,9 +6,9 @@ or the server is starting again this goes on for a while (`Patience`); anything 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
@@ -52,23 +52,28 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the store until it is left."""
-        options = self._backend.reads
-        with (
-            self.explained(),
-            self.engine.connect().execution_options(**options) as connection,
-            connection.begin(),
-        ):
+        with self.explained(), self._transaction(self._backend.reads) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A connection inside a transaction that is committed at the end."""
-        with self.explained(), self.connect() as connection, connection.begin():
+        with self.explained(), self._transaction(self._backend.writes) as connection:
             yield connection
 
-    def connect(self) -> Connection:
-        """A connection whose transactions are there to write."""
-        return self.engine.connect().execution_options(**self._backend.writes)
+    @contextmanager
+    def _transaction(self, options: Mapping[str, Any]) -> Iterator[Connection]:
+        """A connection inside a transaction, not used again after an error: nobody knows what state it is in.
+
+        Other threads keep theirs: each finds out by itself what has become of it.
+        """
+        with self.engine.connect().execution_options(**options) as connection:
+            try:
+                with connection.begin():
+                    yield connection
+            except DBAPIError:
+                connection.invalidate()
+                raise
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -94,8 +99,7 @@ class Database:
         """The answer to a question that only reads, asked again where the connection is lost."""
 
         def read() -> T:
-            options = self._backend.reads
-            with self.engine.connect().execution_options(**options) as connection, connection.begin():
+            with self._transaction(self._backend.reads) as connection:
                 return question(connection)
 
         lost: DBAPIError | None = None
@@ -103,7 +107,7 @@ class Database:
             try:
                 return read()
             except DBAPIError as error:
-                if not self._is_lost(error):
+                if not self._backend.is_passing(error):
                     raise self._failed(error) from error
                 lost = error
         raise self._gave_up(lost) from lost
@@ -121,7 +125,7 @@ class Database:
                     return found
                 return self._attempt(write, find, again=lost is not None)
             except DBAPIError as error:
-                if not self._is_lost(error):
+                if not self._backend.is_passing(error):
                     return self._settled(find, error)
                 lost = error
         raise self._gave_up(lost) from lost
@@ -130,7 +134,7 @@ class Database:
         self, write: Callable[[Connection], T], find: Callable[[Connection], T | None], *, again: bool
     ) -> T:
         try:
-            with self.connect() as connection, connection.begin():
+            with self._transaction(self._backend.writes) as connection:
                 return write(connection)
         except FrameError:
             # The transaction that was given up for lost was still being committed when `find` looked.
@@ -139,12 +143,11 @@ class Database:
             raise
 
     def _find(self, find: Callable[[Connection], T | None]) -> T | None:
-        with self.engine.connect() as connection, connection.begin():
+        with self._transaction({}) as connection:
             return find(connection)
 
     def _settled(self, find: Callable[[Connection], T | None], error: DBAPIError) -> T:
         """What was written although `error` was raised. Raises AuditError if nothing was, or nobody can tell."""
-        self.engine.dispose()
         try:
             found = self._find(find)
         except DBAPIError:
@@ -152,12 +155,6 @@ class Database:
         if found is None:
             raise self._failed(error) from error
         return found
-
-    def _is_lost(self, error: DBAPIError) -> bool:
-        passing = self._backend.is_passing(error)
-        if passing:
-            self.engine.dispose()
-        return passing
 
     def _failed(self, error: DBAPIError) -> AuditError:
         return AuditError(self.where, self._backend.explain(error))
