@@ -74,7 +74,7 @@ BUGS = (
         f"{FILES}/publish.py",
         "        os.ftruncate(descriptor, size)\n",
         "",
-        "kill",
+        "leftover",
         "files",
     ),
     Bug(

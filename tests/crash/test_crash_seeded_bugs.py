@@ -39,6 +39,18 @@ def power_cuts(sweep: Sweep) -> Iterator[Verdict]:
         yield cut(sweep, trace, rng)
 
 
+def leftovers(sweep: Sweep) -> Iterator[Verdict]:
+    """Behind what was confirmed stands more than will be written again, as blocks that a power cut has left."""
+    for at in range(1, 5):
+        sweep.world.begin()
+        verdict = Verdict(Case(f"killed after commit {at}, and longer files", []))
+        verdict.ends.append(sweep.run(failpoint=f"after_commit:{at}=kill"))
+        for part in sweep.world.folder.rglob("*.part"):
+            with part.open("ab") as file:
+                file.write(bytes(4096))
+        yield sweep.go_on(verdict)
+
+
 def short_writes(sweep: Sweep) -> Iterator[Verdict]:
     trouble = next(trouble for trouble in TROUBLES if trouble.mode == "short")
     for at in reversed(points_of(sweep, trouble)):
@@ -94,6 +106,7 @@ def tampering(sweep: Sweep) -> Iterator[Verdict]:
 HARNESSES: dict[str, Callable[[Sweep], Iterator[Verdict]]] = {
     "kill": kills,
     "power": power_cuts,
+    "leftover": leftovers,
     "short": short_writes,
     "sleep": sleepers,
     "doubt": doubts,
