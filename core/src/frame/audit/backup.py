@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 
 from frame.audit import database, schema
 from frame.audit.database import Database
+from frame.audit.durable import sync
 from frame.errors import AuditError, Refused
 
 
@@ -41,11 +42,11 @@ def copy(store: Database, target: Path) -> Copy:
     try:
         _make(store, beside)
         runs, log_records = _checked(beside)
-        _flush(beside)
+        sync(beside)
         with beside.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").digest()
         os.link(beside, target)
-        _flush(target.parent)
+        sync(target.parent)
     except FileExistsError as error:
         raise Refused(f"{target} has come into being meanwhile: name another file") from error
     except OSError as error:
@@ -82,11 +83,3 @@ def _checked(path: Path) -> tuple[int, int]:
         ]
     runs, log_records = counted
     return int(runs or 0), int(log_records or 0)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

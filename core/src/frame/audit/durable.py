@@ -1,4 +1,4 @@
-"""Small files beside the store, written whole or not at all, and there to stay once they are written."""
+"""What is to survive a power cut: small files beside the store, written whole or not at all, and what others wrote."""
 
 import os
 import time
@@ -30,7 +30,7 @@ def _write(path: Path, text: str, mode: int, *, replace: bool) -> None:
             beside.replace(path)
         else:
             os.link(beside, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except FileExistsError as error:
         raise Refused(f"{path} is there already and is not overwritten") from error
     except OSError as error:
@@ -47,8 +47,9 @@ def _make_folder(folder: Path) -> None:
         raise Refused(f"{folder} is a file where a folder is needed") from error
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

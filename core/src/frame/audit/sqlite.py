@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from frame.audit import migrations, schema
 from frame.audit.backend import Rows
+from frame.audit.durable import sync
 from frame.errors import AuditError, Refused, UsageError
 
 APPLICATION_ID = 0x66726D65
@@ -176,11 +177,7 @@ def _publish(beside: Path, path: Path) -> None:
     except OSError:
         if not path.exists():
             beside.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def _inspect(path: Path) -> None:

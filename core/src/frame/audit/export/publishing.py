@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from frame.audit.durable import sync
 from frame.errors import ExportError, Refused
 
 MANIFEST = "manifest.json"
@@ -112,12 +113,3 @@ def _replace_folder(beside: Path, target: Path) -> None:
         old.rename(target)
         raise
     shutil.rmtree(old)
-
-
-def sync(path: Path) -> None:
-    """Let a file, or the names in a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
