@@ -19,7 +19,7 @@ from frame.audit import chain, conservation, schema
 from frame.audit.chain import Block, Head
 from frame.audit.database import Database
 from frame.audit.encoding import encode
-from frame.audit.leases import FREE, expiry, extend_lease, holder, is_alive, write_lease
+from frame.audit.leases import FREE, expiry, extend_lease, holder, is_alive, is_held, write_lease
 from frame.audit.merkle import Frontier
 from frame.audit.opening import RunOpening
 from frame.audit.opening_rows import Rows, change_row, opening_rows
@@ -170,9 +170,9 @@ class Recorder:
         status = newest_status(connection, run)
         if status in ENDED_WELL:
             raise Refused(f"run {run_id} is {status.value}; there is nothing to resume")
-        gone = bool(host) and found.host == host and not self._alive(found.pid)
-        left_s = (found.expires_us - self._database.now_us(connection, now_us)) / 1e6
-        if status is RunStatus.RUNNING and left_s > 0 and not gone:
+        at_us = self._database.now_us(connection, now_us)
+        if status is RunStatus.RUNNING and is_held(found, at_us, host, self._alive):
+            left_s = (found.expires_us - at_us) / 1e6
             raise TryAgainLater(f"run {run_id} is held by {holder(found)} for {left_s:.0f} s more")
         tree = Frontier(map(chain.tree_leaf, _block_hashes(connection, run)))
         return run, _Standing(epoch + 1, n, hashed, _count_changes(connection, run), status, tree)
