@@ -7,8 +7,6 @@ be taken for the other.
 import hashlib
 from collections.abc import Iterable, Sequence
 
-HASH = 32
-"""Bytes of a SHA-256."""
 EMPTY = hashlib.sha256().digest()
 """The root of no leaves."""
 

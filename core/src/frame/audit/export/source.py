@@ -107,7 +107,3 @@ def _follow_each_other(parts: Sequence[Stored]) -> bool:
 def nth_digest(digests: bytes | None, place: int) -> str | None:
     """The digest at `place` as an export writes it, None where nothing was hashed."""
     return None if digests is None else digests[place * 32 : place * 32 + 32].hex()
-
-
-def hexadecimal(digest: bytes | None) -> str | None:
-    return None if digest is None else digest.hex()
