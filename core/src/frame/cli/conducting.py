@@ -75,14 +75,15 @@ def conduct(
 
 def _shown(run: Conducted, stop: "threading.Event", quiet: bool) -> "RunResult | None":
     """Run it, with progress on stderr."""
-    from frame.cli.ending import leave_no_core_file, no_success_before_the_end
+    from frame.cli.ending import TOLD_OF_A_RUN, leave_no_core_file, no_success_before_the_end
+    from frame.cli.exit_codes import ExitCode
     from frame.cli.output import plugins_apart
     from frame.clock import SystemClock
     from frame.telemetry.progress_display import JsonProgress, TableProgress
 
     clock = SystemClock()
     leave_no_core_file()
-    with plugins_apart(), no_success_before_the_end():
+    with plugins_apart(), no_success_before_the_end(ExitCode.STOPPED, TOLD_OF_A_RUN):
         # Without a terminal a run of less than a second has nothing to say: the summary tells how it ended.
         progress = (
             TableProgress(sys.stderr, clock)

@@ -1,4 +1,4 @@
-"""How the process of a run ends: no plugin makes an unfinished run look finished, and no secret is left in a dump."""
+"""How the process of a command ends: no plugin makes unfinished work look finished, and no secret is left in a dump."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,8 @@ from contextlib import contextmanager, suppress
 
 from frame.cli.exit_codes import ExitCode
 
-TOLD = b"\nframe: a plugin has ended the process; what was committed is safe, and `frame resume` goes on\n"
+TOLD = "a plugin has ended the process before the command was done"
+TOLD_OF_A_RUN = "a plugin has ended the process; what was committed is safe, and `frame resume` goes on"
 
 
 def leave_no_core_file() -> None:
@@ -19,14 +20,14 @@ def leave_no_core_file() -> None:
 
 
 @contextmanager
-def no_success_before_the_end() -> Iterator[None]:
-    """While it is entered, `os._exit(0)` ends this process with the code that says that the run was stopped."""
+def no_success_before_the_end(code: ExitCode = ExitCode.PLUGIN, said: str = TOLD) -> Iterator[None]:
+    """While it is entered, `os._exit(0)` ends this process with `code`, and `said` tells why."""
     end, process = os._exit, os.getpid()
 
     def told(status: int) -> None:
         if status == 0 and os.getpid() == process:
-            os.write(2, TOLD)
-            status = ExitCode.STOPPED
+            os.write(2, f"\nframe: {said}\n".encode())
+            status = code
         end(status)
 
     os._exit = told  # type: ignore[assignment]

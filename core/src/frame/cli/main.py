@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from frame import __version__
+from frame.cli.ending import no_success_before_the_end
 from frame.cli.failures import report
 from frame.cli.output import NobodyReads, hand_over, leave_stdout, open_closed_streams
 from frame.garbage import collecting_rarely
@@ -62,7 +63,8 @@ class Frame(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the subcommand and hand over all that it printed."""
         try:
-            result = super().invoke(ctx)
+            with no_success_before_the_end():
+                result = super().invoke(ctx)
         except BrokenPipeError as error:
             raise NobodyReads from error  # click would exit with 1 and say nothing
         try:
