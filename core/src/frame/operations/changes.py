@@ -4,15 +4,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from frame.errors import Refused
 from frame.operations.compile import Compiled
 from frame.operations.recorded import pipeline_of
 
 if TYPE_CHECKING:
+    from frame.audit.database import Database
     from frame.audit.opening import NodeOpening
     from frame.audit.queries import EdgeRecord, NodeRecord, RunDetails
 
 ELSEWHERE = frozenset({"audit", "export"})
 """Parts of the file that say where a record goes, and nothing about what happens to rows."""
+MOST_CHANGES = 20
+"""A refusal tells so many."""
 CODE = ("distribution", "version", "record_sha256", "api", "determinism")
 
 
@@ -30,6 +34,42 @@ class Changes:
     @property
     def all(self) -> tuple[str, ...]:
         return (*self.topology, *self.options, *self.code)
+
+
+@dataclass(frozen=True, slots=True)
+class Remedies:
+    """What would help where a pipeline is not that of the run: if it can be accepted, and if other nodes forbid it."""
+
+    accept: str
+    topology: str
+
+
+def accepted_changes(
+    store: "Database",
+    number: int,
+    details: "RunDetails",
+    compiled: Compiled,
+    *,
+    accept: bool,
+    remedies: Remedies,
+) -> tuple[str, ...]:
+    """What has changed since run `number`, if that is accepted. Raises Refused if it is not, or cannot be."""
+    from frame.audit import queries
+
+    with store.reading() as connection:
+        nodes, edges = queries.nodes_of(connection, number), queries.edges_of(connection, number)
+    found = changes(details, nodes, edges, compiled)
+    if found and (found.topology or not accept):
+        raise _refused(details.summary.run_id, found, remedies)
+    return found.all
+
+
+def _refused(run_id: str, found: Changes, remedies: Remedies) -> Refused:
+    lines = [f"  {line}" for line in found.all[:MOST_CHANGES]]
+    if len(found.all) > MOST_CHANGES:
+        lines.append(f"  and {len(found.all) - MOST_CHANGES} more")
+    remedy = remedies.topology if found.topology else remedies.accept
+    return Refused("\n".join([f"run {run_id} ran another pipeline than there is now:", *lines, remedy]))
 
 
 def changes(

@@ -14,7 +14,7 @@ from frame.failpoints import reached
 from frame.graph.open_forks import open_fork_at
 from frame.operations.anchoring import anchoring_of
 from frame.operations.asker import asker
-from frame.operations.changes import changes
+from frame.operations.changes import Remedies, accepted_changes
 from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
     from frame.engine.carrying import Carrying
     from frame.engine.resumption import Resumption
 
-MOST_CHANGES = 20
+REMEDIES = Remedies(
+    accept="If that is why you retry, say --accept-changes, which goes on record; else put it back as it was",
+    topology="Put the nodes and their ways back as they were: a dead letter goes on in the graph that it failed in",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
         retry = _Retry(store, run, clock)
         compiled = compile_pipeline(file_of(retry.details, pipeline), registry)
         store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
-        accepted = _accepted(store, retry, compiled, accept_changes)
+        accepted = accepted_changes(
+            store, retry.number, retry.details, compiled, accept=accept_changes, remedies=REMEDIES
+        )
         chosen, kept = retry.choose(tokens, compiled)
         if not chosen:
             return Retried(retry.run_id, (), kept, None)
@@ -198,26 +203,6 @@ def _why_not(compiled: Compiled, node: int) -> str:
         f"{compiled.graph.nodes[node].name!r} stands on a branch that {join.name!r} joins with its siblings, and "
         "these have gone on without it. Run its source row anew, or resolve it"
     )
-
-
-def _accepted(store: "Database", retry: _Retry, compiled: Compiled, accept: bool) -> tuple[str, ...]:
-    """The changes that are accepted. Raises Refused for those that are not."""
-    from frame.audit import queries
-
-    with store.reading() as connection:
-        nodes, edges = queries.nodes_of(connection, retry.number), queries.edges_of(connection, retry.number)
-    found = changes(retry.details, nodes, edges, compiled)
-    if not found or (accept and not found.topology):
-        return found.all
-    lines = [f"  {line}" for line in found.all[:MOST_CHANGES]]
-    if len(found.all) > MOST_CHANGES:
-        lines.append(f"  and {len(found.all) - MOST_CHANGES} more")
-    remedy = (
-        "If that is why you retry, say --accept-changes, which goes on record; else put it back as it was"
-    )
-    if found.topology:
-        remedy = "Put the nodes and their ways back as they were: a dead letter goes on in the graph that it failed in"
-    raise Refused("\n".join([f"run {retry.run_id} ran another pipeline than there is now:", *lines, remedy]))
 
 
 # --- What a linked run needs, when it begins and when it is resumed ---------------------------------------------------

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from frame.clock import Clock, SystemClock
 from frame.errors import Refused, UsageError
+from frame.operations.changes import Remedies, accepted_changes
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.grades import Grade, Graded, grade
 from frame.operations.recorded import file_of
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from frame.engine.replay.differences import Difference, FieldDifference, Findings, NodeTally
 
 MOST_DIFFERENCES = 20
-MOST_CHANGES = 20
+REMEDIES = Remedies(
+    accept="Put it back as it was, or compare all the same with --accept-changes",
+    topology="Put the nodes and their ways back as they were: a run can be compared in its own graph only",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,7 @@ def replay(
     with database.open(store_url(audit, path), create=False) as store:
         number, details, graded = _find(store, run, now_us)
         compiled = compile_pipeline(file_of(details, pipeline), registry)
-        changed = _changes(store, number, details, compiled, accept_changes)
+        changed = accepted_changes(store, number, details, compiled, accept=accept_changes, remedies=REMEDIES)
         found = _done_over(store, number, details, compiled, live, most)
         names = {node.number: node.name for node in compiled.graph.nodes}
         return Replayed(
@@ -170,28 +174,6 @@ def _find(store: "Database", run: str, now_us: int) -> "tuple[int, RunDetails, G
             "happened, and `frame verify` proves it"
         )
     return number, details, graded
-
-
-def _changes(
-    store: "Database", number: int, details: "RunDetails", compiled: Compiled, accept: bool
-) -> tuple[str, ...]:
-    """What has changed since the run, if that is accepted. Raises Refused if it is not, or cannot be."""
-    from frame.audit import queries
-    from frame.operations.changes import changes
-
-    with store.reading() as connection:
-        nodes, edges = queries.nodes_of(connection, number), queries.edges_of(connection, number)
-    found = changes(details, nodes, edges, compiled)
-    if not found or (accept and not found.topology):
-        return found.all
-    lines = [f"  {line}" for line in found.all[:MOST_CHANGES]]
-    if len(found.all) > MOST_CHANGES:
-        lines.append(f"  and {len(found.all) - MOST_CHANGES} more")
-    remedy = "Put it back as it was, or compare all the same with --accept-changes"
-    if found.topology:
-        remedy = "Put the nodes and their ways back as they were: a run can be compared in its own graph only"
-    head = f"run {details.summary.run_id} ran another pipeline than there is now:"
-    raise Refused("\n".join([head, *lines, remedy]))
 
 
 def _done_over(

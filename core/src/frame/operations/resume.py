@@ -13,7 +13,7 @@ from frame.errors import Refused, TryAgainLater
 from frame.events import RunStatus
 from frame.failpoints import reached
 from frame.operations.anchoring import anchoring_of
-from frame.operations.changes import Changes, changes
+from frame.operations.changes import Remedies, accepted_changes
 from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from frame.audit.recorder import RunRecorder
     from frame.engine.resumption import Resumption
 
-MOST_CHANGES = 20
+REMEDIES = Remedies(
+    accept="Put it back as it was, or go on all the same with --accept-changes, which goes on record",
+    topology="Put the nodes and their ways back as they were; a run cannot go on in another graph",
+)
 
 
 def resume(
@@ -64,7 +67,9 @@ def resume(
         store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
         anchoring = anchoring_of(compiled.loaded, url)
         closing = closing_export(compiled.loaded, anchoring.key)
-        accepted = _checked(store, number, details, compiled, accept_changes)
+        accepted = accepted_changes(
+            store, number, details, compiled, accept=accept_changes, remedies=REMEDIES
+        )
         resumption = _resumption(store, number, details, compiled)
         anchoring.announce(store, clock)
         recorder = _take_over(store, details, compiled, accepted, clock)
@@ -99,30 +104,6 @@ def _find(store: "Database", run: str, clock: Clock) -> tuple[int, "RunDetails"]
             f"run {details.summary.run_id} is {status.value.replace('_', ' ')}; there is nothing to resume"
         )
     return number, details
-
-
-def _checked(
-    store: "Database", number: int, details: "RunDetails", compiled: Compiled, accept: bool
-) -> tuple[str, ...]:
-    """The changes that are accepted. Raises Refused for those that are not."""
-    from frame.audit import queries
-
-    with store.reading() as connection:
-        nodes, edges = queries.nodes_of(connection, number), queries.edges_of(connection, number)
-    found = changes(details, nodes, edges, compiled)
-    if found.topology or (found and not accept):
-        raise _changed(details.summary.run_id, found)
-    return found.all
-
-
-def _changed(run_id: str, found: Changes) -> Refused:
-    lines = [f"  {line}" for line in found.all[:MOST_CHANGES]]
-    if len(found.all) > MOST_CHANGES:
-        lines.append(f"  and {len(found.all) - MOST_CHANGES} more")
-    remedy = "Put it back as it was, or go on all the same with --accept-changes, which goes on record"
-    if found.topology:
-        remedy = "Put the nodes and their ways back as they were; a run cannot go on in another graph"
-    return Refused("\n".join([f"run {run_id} ran another pipeline than there is now:", *lines, remedy]))
 
 
 def _resumption(store: "Database", number: int, details: "RunDetails", compiled: Compiled) -> "Resumption":
