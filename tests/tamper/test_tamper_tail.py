@@ -4,24 +4,14 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from frame.audit import chain, database, schema, store_log
-from frame.audit.text import from_json, to_json
-from frame.audit.verify.stored import commits
-from sqlalchemy import Connection, insert, select, update
 
+from tests.tamper.tamper_chain import rewriting, without_protection
 from tests.tamper.tamper_store import Original, build, put_back, verified
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Original:
     return build(tmp_path_factory.mktemp("tail") / "store")
-
-
-def without_protection(connection: sqlite3.Connection) -> list[str]:
-    found = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in found:
-        connection.execute(f"DROP TRIGGER {name}")
-    return [sql for _, sql in found]
 
 
 def cut(path: Path, run_id: str, commits: int) -> None:
@@ -101,52 +91,11 @@ def test_a_whole_run_that_is_taken_out_is_missed_by_the_log_and_by_its_receipt(
     assert {finding.check for finding in report.all_findings if finding.run_id == gone} == {"log", "anchor"}
 
 
-def write_chain_anew(writing: Connection, run: int, run_id: str) -> list[str]:
-    """Make blocks over the rows as they are now; their hashes."""
-    hashes, previous = [], chain.FIRST
-    for commit in list(commits(writing, run, [])):
-        rows = {
-            table: [tuple(row[: len(table.columns)]) for row in found] for table, found in commit.rows.items()
-        }
-        made = chain.block(run_id, commit.block, rows, previous)
-        writing.execute(insert(schema.blocks).values(made.row(run)))
-        hashes.append(made.hash.hex())
-        previous = made.hash
-    writing.execute(update(schema.heads).where(schema.heads.c.run == run).values(hash=previous))
-    return hashes
-
-
-def write_log_anew(writing: Connection, run_id: str, hashes: list[str]) -> None:
-    """Let the log say what the run says now."""
-    log, previous = schema.store_log, store_log.FIRST
-    for record in writing.execute(select(log).order_by(log.c.n)).all():
-        detail = from_json(record.detail)
-        if detail.get("run_id") == run_id:
-            detail["hash"] = hashes[detail["block"]]
-        text = to_json(detail)
-        hashed = store_log.record_hash(record.n, record.kind, record.at_us, text, previous)
-        writing.execute(
-            update(log).where(log.c.n == record.n).values(detail=text, previous=previous, hash=hashed)
-        )
-        previous = hashed
-    writing.execute(update(schema.store_head).values(hash=previous))
-
-
 def test_a_chain_that_is_written_anew_shows_against_a_receipt(original: Original, tmp_path: Path) -> None:
     path, run_id = tmp_path / "audit.db", original.run_ids[-1]
     put_back(original, path)
-    connection = sqlite3.connect(path, isolation_level=None)
-    triggers = without_protection(connection)
-    (run,) = connection.execute("SELECT run FROM run_headers WHERE run_id = ?", [run_id]).fetchone()
-    connection.execute("UPDATE run_headers SET pipeline = 'another' WHERE run = ?", [run])
-    connection.execute("DELETE FROM blocks WHERE run = ?", [run])
-    connection.close()
-    with database.open(f"sqlite:///{path}") as store, store.writing() as writing:
-        write_log_anew(writing, run_id, write_chain_anew(writing, run, run_id))
-    connection = sqlite3.connect(path, isolation_level=None)
-    for trigger in triggers:
-        connection.execute(trigger)
-    connection.close()
+    with rewriting(path, run_id) as (connection, run):
+        connection.execute("UPDATE run_headers SET pipeline = 'another' WHERE run = ?", [run])
 
     assert verified(path, None).all_findings == []
     report = verified(path, original.receipts)

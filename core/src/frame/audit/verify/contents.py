@@ -64,14 +64,17 @@ class Contents:
         self._members: dict[int, list[Tokens]] = {}
         self._read: Digests = {}
         self._made: dict[int, Digests] = {}
+        self._accepted: dict[int, Digests] = {}
         self._written: dict[tuple[int, int], tuple[SinkIntended, list[bytes | None]]] = {}
         self._kept_of: frozenset[int] = frozenset()
+        self._members_of: frozenset[int] = frozenset()
 
     def apply(self, commit: Commit, events: Iterable[Event]) -> None:
         """Take in the events of a commit, then hold its payloads against them. Raises Broken or AuditError."""
         blocks = commit.of(schema.payload_blocks)
         self._kept_of = frozenset(row.node for row in blocks if row.kind == PayloadKind.OUTPUTS)
-        self._read, self._made, self._written = {}, {}, {}
+        self._members_of = frozenset(row.node for row in blocks if row.kind == PayloadKind.MEMBERS)
+        self._read, self._made, self._accepted, self._written = {}, {}, {}, {}
         for event in events:
             effect = _EFFECTS.get(type(event))
             if effect is not None:
@@ -102,6 +105,8 @@ class Contents:
             self._compare(row, items, keys, self._read)
         elif row.kind == PayloadKind.OUTPUTS:
             self._compare(row, items, keys, self._made.get(row.node, {}))
+        elif row.kind == PayloadKind.MEMBERS:
+            self._compare(row, items, keys, self._accepted.get(row.node, {}))
         elif row.kind == PayloadKind.CALLS:
             for key, item in zip(keys, items, strict=True):
                 if digest(item) != key:
@@ -201,6 +206,9 @@ class Contents:
         self._make(event.node, event.children, event.digests)
 
     def buffered(self, event: Buffered) -> None:
+        if event.node in self._members_of:
+            accepted = {token: self._carried.get(token, b"") for token in event.tokens}
+            self._accepted.setdefault(event.node, {}).update(accepted)
         # Who comes out of the batch has another row: what went in need not be remembered for as long.
         self._members.setdefault(event.batch, []).append(compact(event.tokens))
         self.end(event.tokens)
