@@ -24,6 +24,7 @@ from frame.engine.kept_bytes import SOURCE_ROWS, Kept, invalid_row
 from frame.engine.nodes import Surroundings
 from frame.engine.recorded_calls import Answers
 from frame.engine.redaction import Redactor
+from frame.engine.reenactment import tokens_under_way
 from frame.engine.replay.batches import Batches
 from frame.engine.replay.differences import Findings
 from frame.engine.replay.ground import Ground
@@ -131,7 +132,7 @@ class Replay:
             self._do(events)
             for event in events:
                 evolve(on.state, event)
-        held = set(self._held())
+        held = set(tokens_under_way(on.state))  # whose rows a later chunk needs
         on.inflight.keep_only(held)
         on.astray &= held
 
@@ -143,18 +144,6 @@ class Replay:
             if plugin is not None and self._on.is_called(number):
                 plugin.start()
         self._on.answers.missing.clear()
-
-    def _held(self) -> Iterator[int]:
-        """Tokens whose rows are needed in a later chunk."""
-        state = self._on.state
-        for groups in state.waiting.values():
-            for group in groups.values():
-                yield from group
-        for arrivals in state.at_sinks.values():
-            for arrival in arrivals:
-                yield from arrival.tokens
-        for waiting in state.forks.values():
-            yield from waiting.arrived.values()
 
     def _do(self, events: Sequence[Event]) -> None:
         event = events[0]
