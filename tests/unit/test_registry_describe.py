@@ -76,6 +76,7 @@ def test_a_description_tells_all_that_the_class_says() -> None:
 
     assert told.pop("record_sha256")
     options = told.pop("options")
+    assert told.pop("config_schema") == Letter.Config.model_json_schema()
     assert told == {
         "kind": "sink",
         "name": "letter",
@@ -84,6 +85,7 @@ def test_a_description_tells_all_that_the_class_says() -> None:
         "text": "Slowly | surely.",
         "determinism": "io_write",
         "delivery": "idempotent",
+        "capabilities": None,
         "requires": None,
         "provides": None,
         "distribution": "",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from frame.operations.export import Exported, export
     from frame.operations.keys import RevokedKey, ShownKey, generate_key, revoke_key, rotate_key, show_key
     from frame.operations.plugin_catalog import doctor, plugin_info, plugins
+    from frame.operations.plugin_manifest import MadeManifest, make_manifest
     from frame.operations.proof import ProofReport, prove, verify_proof
     from frame.operations.purge import Purged, purge
     from frame.operations.replay import Replayed, replay
@@ -41,6 +42,7 @@ __all__ = [
     "DeadLetters",
     "ExportReport",
     "Exported",
+    "MadeManifest",
     "Picture",
     "ProofReport",
     "Purged",
@@ -64,6 +66,7 @@ __all__ = [
     "graph_of",
     "init",
     "init_store",
+    "make_manifest",
     "plugin_info",
     "plugins",
     "prove",
@@ -101,6 +104,7 @@ _OFFERS = {
     "export": ("Exported", "export"),
     "keys": ("RevokedKey", "ShownKey", "generate_key", "revoke_key", "rotate_key", "show_key"),
     "plugin_catalog": ("doctor", "plugin_info", "plugins"),
+    "plugin_manifest": ("MadeManifest", "make_manifest"),
     "proof": ("ProofReport", "prove", "verify_proof"),
     "purge": ("Purged", "purge"),
     "replay": ("Replayed", "replay"),

@@ -1,7 +1,7 @@
 """Which plugins are installed, what each is, and what is wrong with those that cannot be used."""
 
 from frame.errors import PluginError, PluginNotFound
-from frame.plugin.describe import Description, describe
+from frame.plugin.describe import Description
 from frame.plugin.protocols import Kind
 from frame.plugin.registry import Listed, Registry
 from frame.plugin.registry_doctor import PackageReport
@@ -27,7 +27,7 @@ def plugin_info(
     described, errors = [], []
     for each in kinds:
         try:
-            described.append(describe(registry.find(each, name)))
+            described.append(registry.describe(each, name))
         except PluginNotFound as error:
             errors.append(error)
     if described:

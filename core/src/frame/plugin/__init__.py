@@ -1,6 +1,7 @@
 """What a plugin author imports: the five kinds, their results, options and context."""
 
 from frame.expressions import Expression
+from frame.plugin.capabilities import Capabilities, Effects
 from frame.plugin.context import Context
 from frame.plugin.hookspecs import hookimpl
 from frame.plugin.paths import PipelinePath, beside_pipeline
@@ -36,10 +37,12 @@ __all__ = [
     "PLUGIN_API",
     "Aggregation",
     "Artifact",
+    "Capabilities",
     "Context",
     "Delivery",
     "Determinism",
     "Drop",
+    "Effects",
     "Expand",
     "Expression",
     "Fail",

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeGuard, Union, get_args, get_origin
 
@@ -10,10 +10,11 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
+from frame.plugin.capabilities import Capabilities
 from frame.plugin.protocols import Aggregation, Kind, Plugin, Sink, Source, Transform
 from frame.plugin.registry_found import Found
 from frame.plugin.registry_source import FOREIGN_FAILURES
-from frame.plugin.schema import Schema
+from frame.plugin.schema import Schema, parse_field_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +43,18 @@ class Option:
             "options": [option.as_json() for option in self.options],
         }
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> "Option":
+        """The option that `as_json` has written."""
+        return cls(**{**told, "options": tuple(map(cls.from_json, told["options"]))})
+
 
 @dataclass(frozen=True, slots=True)
 class Description:
     """A plugin as its user sees it.
 
     `requires`, `provides`: what is known of incoming and outgoing rows, None when it depends on the options.
-    `delivery`: of a sink, None for the other kinds.
+    `config_schema`: the options as JSON Schema (2020-12). `delivery`: of a sink, None for the other kinds.
     """
 
     kind: Kind
@@ -57,8 +63,10 @@ class Description:
     summary: str
     text: str
     options: tuple[Option, ...]
+    config_schema: Mapping[str, Any]
     determinism: str
     delivery: str | None
+    capabilities: Capabilities | None
     requires: Schema | None
     provides: Schema | None
     distribution: str
@@ -75,10 +83,12 @@ class Description:
             "summary": self.summary,
             "text": self.text,
             "options": [option.as_json() for option in self.options],
+            "config_schema": dict(self.config_schema),
             "determinism": self.determinism,
             "delivery": self.delivery,
-            "requires": _schema_as_json(self.requires),
-            "provides": _schema_as_json(self.provides),
+            "capabilities": None if self.capabilities is None else asdict(self.capabilities),
+            "requires": schema_as_json(self.requires),
+            "provides": schema_as_json(self.provides),
             "distribution": self.distribution,
             "version": self.version,
             "record_sha256": self.record_sha256,
@@ -98,8 +108,10 @@ def describe(found: Found) -> Description:
         summary=summary,
         text=text.strip(),
         options=options_of(plugin.Config),
+        config_schema=plugin.Config.model_json_schema(),
         determinism=str(plugin.determinism),
         delivery=str(plugin.delivery) if issubclass(plugin, Sink) else None,
+        capabilities=plugin.capabilities,
         requires=requires,
         provides=provides,
         distribution=found.distribution,
@@ -243,7 +255,16 @@ def _provided(made: Plugin) -> Schema | None:
             return None
 
 
-def _schema_as_json(schema: Schema | None) -> dict[str, Any] | None:
+def schema_as_json(schema: Schema | None) -> dict[str, Any] | None:
+    """A schema as JSON values; None where it depends on the options."""
     if schema is None:
         return None
     return {"fields": {name: str(kind) for name, kind in schema.fields.items()}, "complete": schema.complete}
+
+
+def schema_from_json(told: Mapping[str, Any] | None) -> Schema | None:
+    """The schema that `schema_as_json` has written."""
+    if told is None:
+        return None
+    fields = {name: parse_field_type(kind) for name, kind in told["fields"].items()}
+    return Schema(fields, told["complete"])

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from frame.plugin.capabilities import Capabilities
 from frame.plugin.context import Context
 from frame.plugin.results import Artifact, GateResult, InvalidRow, Rejected, TransformResult
 from frame.plugin.schema import Schema
@@ -72,6 +73,8 @@ class Plugin:
     name: ClassVar[str]
     kind: ClassVar[Kind]
     determinism: ClassVar[Determinism]
+    capabilities: ClassVar[Capabilities | None] = None
+    """What it does besides its work; None: it does not say, and cannot be certified."""
     api: ClassVar[int] = PLUGIN_API
     Config: ClassVar[type[PluginConfig]] = PluginConfig
 

@@ -10,19 +10,23 @@ cannot be used is in the way of nobody who does not ask for it.
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from importlib_metadata import Distribution, EntryPoint
 
 from frame.errors import PluginConflict, PluginNotFound
 from frame.plugin.hookspecs import ENTRY_POINT_GROUP
 from frame.plugin.protocols import Kind, Plugin, kind_of
-from frame.plugin.registry_doctor import PackageReport, report
 from frame.plugin.registry_found import Found, checked, own
 from frame.plugin.registry_names import near, normalized, suspicion
-from frame.plugin.registry_package import LOCAL, Contents, Known, Offer, Package, Trouble, by_name, load
+from frame.plugin.registry_package import LOCAL, Contents, Known, Offer, Package, by_name, load
 from frame.plugin.registry_secrets import provider_called
 from frame.plugin.registry_source import FOREIGN_FAILURES, first_line
 from frame.plugin.secrets import SecretProvider
+
+if TYPE_CHECKING:
+    from frame.plugin.describe import Description
+    from frame.plugin.registry_doctor import PackageReport
 
 _log = logging.getLogger("frame.plugins")
 
@@ -80,6 +84,19 @@ class Registry:
             self._found[kind, name] = self._find(kind, name)
         return self._found[kind, name]
 
+    def describe(self, kind: Kind, name: str) -> "Description":
+        """The plugin of `kind` that `name` means, as its user sees it; not imported if its manifest tells it.
+
+        Raises like `find`.
+        """
+        from frame.plugin.describe import describe
+        from frame.plugin.manifest_making import described
+
+        if self._local_class(kind, name):
+            return describe(self.find(kind, name))
+        package, known = self._located(kind, name)
+        return described(package, known.entry) if known.entry else describe(checked(package, known))
+
     def identify(self, plugin: type[Plugin]) -> Found:
         """`plugin` with the distribution that offers it, if one does; a class of one's own otherwise.
 
@@ -88,10 +105,11 @@ class Registry:
         reference = f"{plugin.__module__}:{plugin.__qualname__}"
         top_level = plugin.__module__.partition(".")[0]
         for package in self._packages.values():
-            if package.top_level == top_level and isinstance(package.contents, Contents):
-                for offer in package.contents.offers:
+            if package.top_level == top_level:
+                for offer in package.offers:
                     if offer.reference == reference:
-                        return checked(package, Offer(offer.kind, reference, plugin), plugin.name)
+                        given = Offer(offer.kind, reference, plugin)
+                        return checked(package, Known(plugin.name, "", given))
         return own(plugin)
 
     def list(self) -> tuple[Listed, ...]:
@@ -107,8 +125,10 @@ class Registry:
         order = {kind: number for number, kind in enumerate(Kind)}
         return tuple(sorted((*installed, *local), key=lambda each: (order[each.kind], each.qualified)))
 
-    def doctor(self) -> tuple[PackageReport, ...]:
+    def doctor(self) -> tuple["PackageReport", ...]:
         """The state of every announced package, by name. Imports every plugin of every package."""
+        from frame.plugin.registry_doctor import report
+
         clashes: dict[tuple[Kind, str], set[str]] = {}
         for kind, package, known in self._all_known():
             clashes.setdefault((kind, known.name), set()).add(package.name)
@@ -122,7 +142,7 @@ class Registry:
     def extensions(self, hook: str) -> Iterator[object]:
         """What all usable packages offer through an infrastructure hook such as `frame_listeners`, loaded."""
         for package in self._packages.values():
-            if isinstance(package.contents, Contents):
+            if package.implements(hook) and isinstance(package.contents, Contents):
                 for offered in getattr(package.contents.hooks.hook, hook)():
                     for item in offered:
                         yield load(item) if isinstance(item, str) else item
@@ -132,40 +152,43 @@ class Registry:
         return provider_called(name, self._packages.values())
 
     def _find(self, kind: Kind, name: str) -> Found:
+        local = self._local_class(kind, name)
+        return own(local) if local else checked(*self._located(kind, name))
+
+    def _local_class(self, kind: Kind, name: str) -> type[Plugin] | None:
         package, _, short = name.rpartition(".")
-        if package in ("", LOCAL) and (kind, short) in self._local:
-            return own(self._local[kind, short])
-        if package:
-            return self._in_package(kind, package, short)
-        holders = [each for each in self._packages.values() if _called(each, kind, short)]
-        if not holders:
-            raise self._not_found(kind, name)
-        if len(holders) > 1:
-            raise PluginConflict(kind, short, [f"{holder.name}.{short}" for holder in holders])
-        return self._choose(holders[0], kind, short)
+        return self._local.get((kind, short)) if package in ("", LOCAL) else None
 
-    def _in_package(self, kind: Kind, package_name: str, short: str) -> Found:
-        package = self._packages.get(package_name)
-        if package is None:
-            raise self._not_found(kind, f"{package_name}.{short}")
-        trouble = package.contents
-        if isinstance(trouble, Trouble):
-            raise package.error(trouble) from trouble.error
-        if not _called(package, kind, short):
-            raise self._not_found(kind, f"{package_name}.{short}")
-        return self._choose(package, kind, short)
-
-    def _choose(self, package: Package, kind: Kind, short: str) -> Found:
-        doubt = self.suspicion(package.name)
+    def _located(self, kind: Kind, name: str) -> tuple[Package, Known]:
+        """The installed plugin that `name` means, and its package. Raises like `find`."""
+        package, _, short = name.rpartition(".")
+        holder = self._package(kind, package, short) if package else self._holder(kind, short)
+        doubt = self.suspicion(holder.name)
         if doubt:
-            _log.warning(
-                "plugin %s.%s: %s; make sure that it is the one you want", package.name, short, doubt
-            )
-        matches = _called(package, kind, short)
+            _log.warning("plugin %s.%s: %s; make sure that it is the one you want", holder.name, short, doubt)
+        matches = _called(holder, kind, short)
         if len(matches) > 1:
             both = " and ".join(known.offer.reference for known in matches)
-            raise package.broken(f"it offers two plugins of kind {kind} called {short!r}: {both}")
-        return checked(package, matches[0].offer, short)
+            raise holder.broken(f"it offers two plugins of kind {kind} called {short!r}: {both}")
+        return holder, matches[0]
+
+    def _package(self, kind: Kind, name: str, short: str) -> Package:
+        """The package of this name, if it has such a plugin."""
+        package = self._packages.get(name)
+        if package and package.trouble:
+            raise package.error(package.trouble) from package.trouble.error
+        if package is None or not _called(package, kind, short):
+            raise self._not_found(kind, f"{name}.{short}")
+        return package
+
+    def _holder(self, kind: Kind, short: str) -> Package:
+        """The only package that has such a plugin."""
+        holders = [each for each in self._packages.values() if _called(each, kind, short)]
+        if not holders:
+            raise self._not_found(kind, short)
+        if len(holders) > 1:
+            raise PluginConflict(kind, short, [f"{holder.name}.{short}" for holder in holders])
+        return holders[0]
 
     def _warnings(self, package: Package, holders: Mapping[tuple[Kind, str], set[str]]) -> Iterator[str]:
         doubt = self.suspicion(package.name)
@@ -192,9 +215,7 @@ class Registry:
     def _unusable(self, kind: Kind) -> Iterator[str]:
         """The packages that may offer more plugins of `kind` than can be told, each with the reason."""
         for package in self._packages.values():
-            troubles = (
-                [package.contents] if isinstance(package.contents, Trouble) else package.names(kind).unnamed
-            )
+            troubles = [package.trouble] if package.trouble else package.names(kind).unnamed
             for trouble in troubles:
                 yield f"{package.name} ({package.distribution} {package.version}: {trouble.cause})"
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from frame.errors import PluginBroken
+from frame.plugin.manifest_making import staleness
 from frame.plugin.protocols import Kind
 from frame.plugin.registry_found import checked
 from frame.plugin.registry_identity import changed_files
@@ -36,15 +37,23 @@ def report(package: Package, warnings: Iterable[str] = ()) -> PackageReport:
     """The state of `package` after importing and checking every plugin in it; `warnings` are the caller's."""
     identity = (package.name, package.distribution, package.version)
     noticed = (*warnings, *_edits(package))
-    if isinstance(package.contents, Trouble):
-        trouble = package.contents
+    trouble = package.trouble or _unopened(package)
+    if trouble:
         return PackageReport(*identity, trouble.state, (), *_told(trouble), noticed)
     plugins, troubles = _tried(package)
+    troubles = troubles or [
+        Trouble(PackageState.BROKEN, cause, package.remedy) for cause in staleness(package)
+    ]
     if not troubles:
         return PackageReport(*identity, PackageState.OK, plugins, warnings=noticed)
     causes, remedies, tracebacks = zip(*(_told(trouble) for trouble in troubles), strict=True)
     told = ("; ".join(causes), "; ".join(dict.fromkeys(remedies)), "\n".join(filter(None, tracebacks)))
     return PackageReport(*identity, PackageState.BROKEN, plugins, *told, noticed)
+
+
+def _unopened(package: Package) -> Trouble | None:
+    """What is wrong with the hook module, which nobody needs who has the manifest."""
+    return package.contents if isinstance(package.contents, Trouble) else None
 
 
 def _tried(package: Package) -> tuple[tuple[tuple[Kind, str], ...], list[Trouble]]:
@@ -56,7 +65,7 @@ def _tried(package: Package) -> tuple[tuple[tuple[Kind, str], ...], list[Trouble
         troubles += names.unnamed
         for known in names.known:
             try:
-                plugins.append((kind, checked(package, known.offer, known.name).qualified))
+                plugins.append((kind, checked(package, known).qualified))
             except PluginBroken as error:
                 troubles.append(Trouble(PackageState.BROKEN, error.cause, package.remedy, error.__cause__))
     return tuple(plugins), troubles

@@ -14,9 +14,10 @@ from importlib_metadata import Distribution, EntryPoint
 
 from frame.errors import PackageConflict, PluginBroken, PluginError
 from frame.plugin import hookspecs
-from frame.plugin.protocols import Kind
+from frame.plugin.manifest import FILE, Entry, LaterManifest, Manifest, ManifestError, place_of, read
+from frame.plugin.protocols import PLUGIN_API, Kind
 from frame.plugin.registry_check import SUPPORTED_APIS
-from frame.plugin.registry_identity import record_sha256
+from frame.plugin.registry_identity import is_editable, record_sha256
 from frame.plugin.registry_names import FIRST_PARTY, near, normalized
 from frame.plugin.registry_source import FOREIGN_FAILURES, classes_in, first_line, stated
 
@@ -74,11 +75,12 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An offer whose name is known, and the first line of its docstring."""
+    """An offer whose name is known, and the first line of its docstring. `entry`: what the manifest says of it."""
 
     name: str
     summary: str
     offer: Offer
+    entry: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,10 @@ class Names:
 
 
 class Package:
-    """One name in the entry-point group and all that announce it. `contents` is what first imports."""
+    """One name in the entry-point group and all that announce it.
+
+    What it offers is read from its manifest; if it has none, from its hook module, which is then imported.
+    """
 
     def __init__(self, name: str, announced: Sequence[tuple[EntryPoint, Distribution]]) -> None:
         self.name = name
@@ -110,9 +115,36 @@ class Package:
         self._names: dict[Kind, Names] = {}
 
     @cached_property
+    def manifest(self) -> Manifest | Trouble | None:
+        """What the manifest says, or why it cannot be used; None where the code is to be asked."""
+        if is_editable(self.source):
+            return None
+        try:
+            path = place_of(self.top_level)
+            return None if path is None else self._held_to(read(path))
+        except LaterManifest as error:
+            return Trouble(PackageState.INCOMPATIBLE, str(error), "upgrade frame-core", error)
+        except ManifestError as error:
+            return Trouble(PackageState.BROKEN, str(error), self.remedy, error)
+        except FOREIGN_FAILURES as error:
+            return self.trouble_with(error, f"looking for {self.top_level}")
+
+    @cached_property
     def contents(self) -> Contents | Trouble:
-        """What the package offers, or why it cannot be used. Imports the hook module."""
-        return self._wrong_announcement() or self._open()
+        """What the hook module offers, or why it cannot be used. Imports the hook module."""
+        return self._wrong_announcement or self._open()
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """Why the package cannot be used, as far as can be told without importing a plugin."""
+        if self._wrong_announcement:
+            return self._wrong_announcement
+        says = self.contents if self.manifest is None else self.manifest
+        return says if isinstance(says, Trouble) else None
+
+    def implements(self, hook: str) -> bool:
+        """Whether the package may implement an infrastructure hook."""
+        return not isinstance(self.manifest, Manifest) or hook in self.manifest.hooks
 
     @property
     def top_level(self) -> str:
@@ -122,17 +154,34 @@ class Package:
     @cached_property
     def record_sha256(self) -> str:
         """What pins the package's code in the record."""
-        modules = [self._entry_point.module]
-        if isinstance(self.contents, Contents):
-            modules += [offer.reference.partition(":")[0] for offer in self.contents.offers]
-        return record_sha256(self.source, modules)
+        offered = [offer.reference.partition(":")[0] for offer in self.offers]
+        return record_sha256(self.source, [self._entry_point.module, *offered])
 
     def names(self, kind: Kind) -> Names:
         """What the plugins of `kind` are called; nothing when the package cannot be used."""
         if kind not in self._names:
-            offers = self.contents.offers if isinstance(self.contents, Contents) else ()
-            self._names[kind] = self._read_names([offer for offer in offers if offer.kind is kind])
+            self._names[kind] = Names() if self.trouble else self._told_names(kind)
         return self._names[kind]
+
+    def _told_names(self, kind: Kind) -> Names:
+        if isinstance(self.manifest, Manifest):
+            return Names(tuple(_known(entry) for entry in self.manifest.plugins if entry.kind is kind))
+        return self.names_in_code(kind)
+
+    def names_in_code(self, kind: Kind) -> Names:
+        """As `names`, and the manifest is not asked. Imports the hook module."""
+        if isinstance(self.contents, Trouble):
+            return Names()
+        return self._read_names([offer for offer in self.contents.offers if offer.kind is kind])
+
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """The plugins of the package; none when it cannot be used."""
+        if self.trouble:
+            return ()
+        if isinstance(self.manifest, Manifest):
+            return [Offer(entry.kind, entry.reference) for entry in self.manifest.plugins]
+        return self.contents.offers if isinstance(self.contents, Contents) else ()
 
     def error(self, trouble: Trouble) -> PluginError:
         """`trouble` as what to raise."""
@@ -156,6 +205,7 @@ class Package:
     def _is_foreign(self, module: str | None) -> bool:
         return module is not None and module.partition(".")[0] != self.top_level
 
+    @cached_property
     def _wrong_announcement(self) -> Trouble | None:
         if len(self._announcers) > 1:
             both = " and ".join(self._announcers)
@@ -178,11 +228,22 @@ class Package:
         except FOREIGN_FAILURES as error:
             return self.trouble_with(error, f"importing {value}")
         try:
-            return _incompatible(module, self.distribution) or self._contents(module)
+            return _incompatible(apis_of(module), self.distribution) or self._contents(module)
         except pluggy.PluginValidationError as error:
             return self._faulty(str(error))
         except FOREIGN_FAILURES as error:
             return self.trouble_with(error, f"asking {value} for its plugins")
+
+    def _held_to(self, manifest: Manifest) -> Manifest | Trouble:
+        """`manifest`, if it is the one of what is installed and works with this frame."""
+        for what, says, is_so in (
+            ("package", manifest.package, self.name),
+            ("distribution", normalized(manifest.distribution), normalized(self.distribution)),
+            ("version", manifest.version, self.version),
+        ):
+            if says != is_so:
+                return self._faulty(f"{FILE} is of the {what} {says}, and installed is {is_so}")
+        return _incompatible(manifest.plugin_api, self.distribution) or manifest
 
     def _faulty(self, cause: str) -> Trouble:
         return Trouble(PackageState.BROKEN, cause, self.remedy)
@@ -219,6 +280,10 @@ class Package:
         return Known(name, first_line(plugin.__doc__), offer)
 
 
+def _known(entry: Entry) -> Known:
+    return Known(entry.name, entry.summary, Offer(entry.kind, entry.reference), entry)
+
+
 def load(reference: str) -> object:
     """What `"module:name"` refers to, imported now."""
     module, _, path = reference.partition(":")
@@ -232,11 +297,14 @@ def _modules(offers: Iterable[Offer]) -> set[str]:
     return {offer.reference.partition(":")[0] for offer in offers if offer.plugin is None}
 
 
-def _incompatible(module: ModuleType, distribution: str) -> Trouble | None:
-    needed = getattr(module, "FRAME_API", None)
-    if needed is None:
-        return None
-    oldest, newest = needed if isinstance(needed, tuple) else (needed, needed)
+def apis_of(module: ModuleType) -> tuple[int, int]:
+    """The oldest and the newest plugin API that a hook module says it works with; this one if it says nothing."""
+    needed = getattr(module, "FRAME_API", PLUGIN_API)
+    return needed if isinstance(needed, tuple) else (needed, needed)
+
+
+def _incompatible(needed: tuple[int, int], distribution: str) -> Trouble | None:
+    oldest, newest = needed
     if any(oldest <= api <= newest for api in SUPPORTED_APIS):
         return None
     span = f"{oldest}" if oldest == newest else f"{oldest} to {newest}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from frame.errors import PluginConflict, PluginNotFound
 from frame.plugin.registry_names import near
-from frame.plugin.registry_package import Contents, Package, Trouble, load
+from frame.plugin.registry_package import Contents, Package, load
 from frame.plugin.registry_source import FOREIGN_FAILURES, classes_in, stated
 from frame.plugin.secrets import SecretProvider
 
@@ -32,7 +32,7 @@ def provider_called(name: str, packages: Iterable[Package]) -> SecretProvider:
     offered = [each for package in packages for each in _offered(package)]
     matches = [each for each in offered if each.name == short and holder in ("", each.package.name)]
     if not matches:
-        broken = [each.name for each in packages if isinstance(each.contents, Trouble)]
+        broken = [each.name for each in packages if each.trouble]
         raise PluginNotFound(KIND, name, near(short, (each.name for each in offered)), broken)
     if len(matches) > 1:
         raise PluginConflict(KIND, short, [f"{each.package.name}.{short}" for each in matches])
@@ -40,7 +40,7 @@ def provider_called(name: str, packages: Iterable[Package]) -> SecretProvider:
 
 
 def _offered(package: Package) -> Iterator[_Offered]:
-    if not isinstance(package.contents, Contents):
+    if not package.implements(HOOK) or not isinstance(package.contents, Contents):
         return
     try:
         items = [item for offer in getattr(package.contents.hooks.hook, HOOK)() for item in offer]

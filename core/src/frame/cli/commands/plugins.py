@@ -73,3 +73,40 @@ def doctor(verbose: bool, as_json: bool) -> int:
     else:
         print_data(diagnosis(reports, verbose))
     return ExitCode.DONE if all(each.state == "ok" for each in reports) else ExitCode.PLUGIN
+
+
+@command.command(cls=FrameCommand)
+@click.argument("name")
+@KIND
+def schema(name: str, kind: str | None) -> None:
+    """Print the options of the plugin NAME as JSON Schema."""
+    from frame.cli.output import print_json
+    from frame.errors import UsageError
+    from frame.operations import plugin_info
+    from frame.operations.plugin_catalog import Kind
+
+    found = plugin_info(name, None if kind is None else Kind(kind))
+    if len(found) > 1:
+        kinds = " or ".join(f"--kind {each.kind}" for each in found)
+        raise UsageError(f"{name} is the name of several plugins: say which with {kinds}")
+    print_json(found[0].config_schema)
+
+
+@command.command(cls=FrameCommand)
+@click.argument("package")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit 1 if the manifest is not what the code says."
+)
+def manifest(package: str, check: bool) -> int:
+    """Write the manifest of PACKAGE, which says without an import what the package offers.
+
+    PACKAGE is the short name of a package that is installed from its sources (pip install -e).
+    """
+    from frame.cli.exit_codes import ExitCode
+    from frame.cli.output import print_data, visible
+    from frame.operations import make_manifest
+
+    made = make_manifest(package, write=not check)
+    said = "is up to date" if made.is_current else "is not what the code says" if check else "written"
+    print_data(f"{visible(str(made.path))}: {said} ({made.plugins} plugins)")
+    return ExitCode.FAILED if check and not made.is_current else ExitCode.DONE
