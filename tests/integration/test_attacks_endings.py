@@ -1,10 +1,12 @@
-"""A plugin that ends the process makes no command look done, whichever command it is."""
+"""How a command ends that a plugin ends, or that a signal reaches while it waits: soon, and without a lie."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests.integration.attacked import RESUMABLE, Place
+from tests.postgresql_server import Server
 
 LEAVING = """
 import os
@@ -77,4 +79,40 @@ def test_a_run_and_its_resume_that_a_plugin_ends_can_be_resumed(tmp_path: Path, 
 
     assert [ended.code for ended in ends] == [RESUMABLE, RESUMABLE], ends
     assert place.frame("resume", "latest").code == 0
+    assert [str(row["id"]) for row in place.rows()] == ["1", "2"]
+
+
+WORKING = PIPELINE.replace("leaving:work", "working:work") + "settings: {chunk_rows: 1}\n"
+
+WORK = """
+import pathlib, time
+
+def work(row):
+    pathlib.Path("begun").touch()
+    while not pathlib.Path("go").exists():
+        time.sleep(0.01)
+    return dict(row)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_heard_while_a_run_waits_for_its_database(
+    tmp_path: Path, postgresql: Server, postgresql_store: str, number: signal.Signals
+) -> None:
+    place = leaving(tmp_path)
+    place.put("working.py", WORK)
+    place.put("pipeline.yaml", WORKING)
+    audit = ("--audit", postgresql_store)
+    started = place.start("run", "pipeline.yaml", *audit).until((tmp_path / "begun").exists)
+
+    postgresql.crash()
+    try:
+        (tmp_path / "go").touch()
+        ended = started.signal(number).end(timeout_s=100).without_traceback()
+    finally:
+        postgresql.start()
+
+    assert ended.code == RESUMABLE, ended.err
+    ended.says("could not be reached until the stop that was asked for", "the run can be resumed")
+    assert place.frame("resume", "latest", *audit).code == 0
     assert [str(row["id"]) for row in place.rows()] == ["1", "2"]

@@ -163,7 +163,7 @@ class Database:
         said = "no attempt" if error is None else self._backend.explain(error)
         return AuditError(
             self.where,
-            f"could not be reached for {self.patience.total_s:.0f} s: {said}. What was committed is safe, and the "
+            f"could not be reached {self.patience.told}: {said}. What was committed is safe, and the "
             "run can be resumed.",
         )
 

@@ -83,7 +83,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
     with database.open(url, create=False) as store:
         retry = _Retry(store, run, clock)
         compiled = compile_pipeline(file_of(retry.details, pipeline), registry)
-        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
         accepted = accepted_changes(
             store, retry.number, retry.details, compiled, accept=accept_changes, remedies=REMEDIES
         )

@@ -64,7 +64,7 @@ def resume(
     with database.open(url, create=False) as store:
         number, details = _find(store, run, clock)
         compiled = compile_pipeline(file_of(details, pipeline), registry)
-        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
         anchoring = anchoring_of(compiled.loaded, url)
         closing = closing_export(compiled.loaded, anchoring.key)
         accepted = accepted_changes(

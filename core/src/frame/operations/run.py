@@ -55,7 +55,7 @@ def run(
     from frame.audit.recorder import Recorder
 
     clock = clock or SystemClock()
-    patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+    patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
     with database.open(audit or compiled.audit_url, patience=patience) as store:
         anchoring.announce(store, clock)
         opening = opening_of(compiled, clock)
