@@ -2,9 +2,11 @@
 
 from typing import Any
 
+import pytest
 from frame.canonical import canonical_row, restore
-from frame.rows import freeze
-from frame.shapes import shaped, shapes_of
+from frame.errors import NotCanonical
+from frame.rows import Row, freeze
+from frame.shapes import restored, shaped, shapes_of
 from frame.testing.strategies import rows
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,3 +47,44 @@ def test_the_order_inside_objects_and_lists_is_kept():
     assert list(again) == ["z", "a"]
     assert list(again["z"][0]) == ["y", "x"]
     assert list(again["a"]) == ["c", "b"]
+
+
+@given(st.lists(rows(), max_size=6), st.booleans())
+def test_rows_restored_at_once_are_those_restored_one_by_one(given_rows, with_shapes):
+    frozen = [freeze(row) for row in given_rows]
+    forms = [canonical_row(row) for row in frozen]
+    shapes = shapes_of(frozen) if with_shapes else ()
+
+    at_once = restored(forms, shapes)
+
+    one_by_one = shaped([restore(form) for form in forms], shapes)
+    assert order_of(at_once) == order_of(one_by_one)
+    assert types_of(at_once) == types_of(one_by_one)
+
+
+def test_rows_of_one_shape_are_restored_with_their_types_whatever_stands_in_a_column():
+    values = (2**70, -1, 1.5, True, "2024", None, b"x", {"$decimal": "1"}, [1, {"b": 1, "a": 2}], 10**18)
+    frozen = [freeze({"z": value, "a": number}) for number, value in enumerate(values)]
+
+    again = restored([canonical_row(row) for row in frozen], shapes_of(frozen))
+
+    assert order_of(again) == order_of(frozen)
+    assert types_of(again) == types_of(frozen)
+
+
+@pytest.mark.parametrize("damaged", [b'{"a":1}', b"[1,2]", b'{"b":{"$no":"1"},"a":1}', b'{"b":1,"a":'])
+def test_a_damaged_form_says_what_is_wrong_with_it_among_good_ones(damaged):
+    good, shapes = b'{"a":1,"b":2}', [(3, b'["b","a"]')]
+    with pytest.raises((NotCanonical, KeyError, TypeError)) as alone:
+        shaped([restore(form) for form in (good, damaged, good)], shapes)
+
+    with pytest.raises(alone.type) as among:
+        restored([good, damaged, good], shapes)
+
+    assert str(among.value) == str(alone.value)
+
+
+def types_of(value: Any) -> Any:
+    """The types of `value` and of all that is inside it."""
+    inside = value.values() if isinstance(value, Row) else value if isinstance(value, list) else ()
+    return type(value), [types_of(item) for item in inside]

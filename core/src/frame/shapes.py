@@ -8,16 +8,20 @@ A shape is JSON: a list of field names; `[name, shape]` stands for a field that 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, groupby
+from itertools import chain, groupby, repeat
+from operator import itemgetter
 from typing import Any
 
 import orjson
 
+from frame.canonical import parsed, restore, revived
 from frame.rows import FrozenList, Row, freeze
 
 Shapes = Sequence[tuple[int, bytes]]
 """How many rows one after the other, and their shape; nothing at all where every row is in canonical order."""
 
+_PLAIN: frozenset[object] = frozenset({type(None), bool, int, float, str})
+_JSON_CONTAINERS: frozenset[object] = frozenset({dict, list})
 _CONTAINERS: frozenset[object] = frozenset({Row, FrozenList})
 
 
@@ -49,6 +53,26 @@ def shaped(values: Sequence[Mapping[str, Any]], shapes: Shapes) -> list[Row]:
     return rows
 
 
+def restored(forms: Sequence[bytes], shapes: Shapes) -> list[Row]:
+    """The rows that have these canonical `forms` and `shapes`. Raises NotCanonical."""
+    try:
+        return _restored_by_column(forms, shapes)
+    except (ValueError, ArithmeticError, TypeError, KeyError):
+        # Damaged, or with a single field, which may be a tag: one by one, each says what is wrong with it.
+        return shaped(list(map(restore, forms)), shapes)
+
+
+# Of a resume that is to give 289,000 members to a batch, this is the loop: 7 µs for a row of 23 fields, one of them a
+# datetime, instead of 18 with `restore` and `shaped`.
+def _restored_by_column(forms: Sequence[bytes], shapes: Shapes) -> list[Row]:
+    values: list[dict[str, Any]] = list(map(parsed, forms))
+    rows: list[Row] = []
+    orders = ((count, orjson.loads(shape)) for count, shape in shapes) if shapes else _orders(values)
+    for count, order in orders:
+        rows += _in_order(values[len(rows) : len(rows) + count], order)
+    return rows
+
+
 def merged(shapes: Iterator[tuple[int, bytes]]) -> Shapes:
     """`shapes` with equal neighbours made one."""
     groups = groupby(shapes, key=lambda run: run[1])
@@ -68,6 +92,27 @@ def cut(shapes: Shapes, start: int, stop: int) -> Shapes:
             pieces.append((inside, shape))
         at += count
     return pieces
+
+
+def _orders(values: Sequence[Mapping[str, Any]]) -> Iterator[tuple[int, Any]]:
+    """The order in which fields stand in `values`, as shapes would say it."""
+    return ((len(list(group)), names) for names, group in groupby(map(tuple, values)))
+
+
+def _in_order(values: Sequence[Mapping[str, Any]], order: Sequence[Any]) -> list[Row]:
+    """Rows of what is still tagged. Raises KeyError, and ValueError for rows of less than two fields."""
+    names = [entry if isinstance(entry, str) else entry[0] for entry in order]
+    if len(names) < 2:
+        raise ValueError("a row of one field may be a tag, and one without fields has no columns")
+    columns = list(zip(*map(itemgetter(*names), values), strict=True))
+    is_flat = True
+    for at, entry in enumerate(order if columns else ()):
+        if not _PLAIN.issuperset(map(type, columns[at])):
+            inner = None if isinstance(entry, str) else entry[1]
+            columns[at] = tuple([_ordered(revived(value), inner) for value in columns[at]])
+            is_flat = is_flat and _JSON_CONTAINERS.isdisjoint(map(type, columns[at]))
+    pairs = map(zip, repeat(names), zip(*columns, strict=True))
+    return list(map(Row, pairs)) if is_flat else [freeze(dict(each)) for each in pairs]
 
 
 def _is_sorted(names: Sequence[str]) -> bool:
