@@ -9,9 +9,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST, PATH_CODES
-from frame.audit.kept import with_data
 from frame.audit.packing import join, unpack
-from frame.audit.payloads import unpack_block
+from frame.audit.payloads import unpack_block, with_data
 from frame.audit.text import from_json
 from frame.events import (
     Abandoned,

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, and_, select
+from sqlalchemy import Connection, Row, select
 
 from frame.audit import schema
-from frame.audit.payloads import decompress
+from frame.audit.payloads import decompress, same_block, with_data
 from frame.audit.stories import home_of, place_of
 from frame.events import PayloadKind
 
@@ -28,17 +28,6 @@ class CallRecord:
     status: str
     started_us: int
     duration_us: int
-
-
-def _same_block(one: FromClause, other: FromClause) -> ColumnElement[bool]:
-    key = ("run", "chunk", "number", "part")
-    return and_(*[one.c[name] == other.c[name] for name in key])
-
-
-def with_data(*columns: Any) -> Select[Any]:
-    """A SELECT of `columns` of `payload_blocks` and of the bytes: `data`, null where they were purged."""
-    blocks, data = schema.payload_blocks, schema.payload_data
-    return select(*columns, data.c.data).select_from(blocks.outerjoin(data, _same_block(blocks, data)))
 
 
 def payload_of(
@@ -72,8 +61,8 @@ def payload_with_digest(connection: Connection, run: int, digest: bytes) -> byte
     block = connection.execute(
         select(blocks.c.size, data.c.data, index.c.item)
         .select_from(index)
-        .join(blocks, _same_block(index, blocks))
-        .join(data, _same_block(index, data))
+        .join(blocks, same_block(index, blocks))
+        .join(data, same_block(index, data))
         .where(index.c.run == run, index.c.digest == digest)
     ).first()
     return None if block is None else decompress(block.size, block.data)[block.item]

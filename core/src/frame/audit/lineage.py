@@ -16,10 +16,10 @@ from frame.audit import schema
 from frame.audit.batches import BatchRecord, members_of, passthrough_digest, read_batch
 from frame.audit.dead_letter_states import States
 from frame.audit.decoding import error_of
-from frame.audit.kept import CallRecord, calls_of, payload_of, payload_with_digest, with_data
+from frame.audit.kept import CallRecord, calls_of, payload_of, payload_with_digest
 from frame.audit.lineage_births import Births
 from frame.audit.linked_runs import origin_of
-from frame.audit.payloads import decompress
+from frame.audit.payloads import decompress, with_data
 from frame.audit.purge import purge_of
 from frame.audit.runs import EdgeRecord, NodeRecord, RunDetails, describe_run, edges_of, nodes_of, run_events
 from frame.audit.sinks import artifacts_of, token_at, tokens_written, writes_of

@@ -14,10 +14,11 @@ from array import array
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from sys import byteorder
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import zstandard
+from sqlalchemy import ColumnElement, FromClause, Select, and_, select
 
 from frame.audit import schema
 from frame.audit.packing import SEGMENT
@@ -121,3 +122,15 @@ def encode_payloads(to: "Encoder", number: int, payloads: Payloads) -> None:
         if of_calls:
             for item, key in enumerate(keys):
                 to.add(schema.payload_digests, key, to.chunk, number, part, item)
+
+
+def same_block(one: FromClause, other: FromClause) -> ColumnElement[bool]:
+    """Whether rows of two tables speak of the same payload block."""
+    key = ("run", "chunk", "number", "part")
+    return and_(*[one.c[name] == other.c[name] for name in key])
+
+
+def with_data(*columns: Any) -> Select[Any]:
+    """A SELECT of `columns` of `payload_blocks` and of the bytes: `data`, null where they were purged."""
+    blocks, data = schema.payload_blocks, schema.payload_data
+    return select(*columns, data.c.data).select_from(blocks.outerjoin(data, same_block(blocks, data)))

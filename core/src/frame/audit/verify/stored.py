@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Table, bindparam, select
 
 from frame.audit import schema
-from frame.audit.kept import with_data
+from frame.audit.payloads import with_data
 
 Stored = Row[Any]
 AT_ONCE = 64
