@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from frame.audit.payloads import compress, decompress
@@ -12,7 +13,7 @@ from tests.tamper.tamper_chain import rewriting
 from tests.tamper.tamper_store import verified
 
 SUM = {"name": "sum", "aggregate": {"plugin": "total"}, "to": "out"}
-DOUBLED = [{"name": "double", "plugin": "double", "to": "sum"}, SUM]
+DOUBLED: list[dict[str, Any]] = [{"name": "double", "plugin": "double", "to": "sum"}, SUM]
 NODE = 2
 
 
