@@ -7,6 +7,7 @@ from frame.plugin import Aggregation, Context, Determinism, FieldType, PluginCon
 from frame.rows import Row
 from pydantic import Field, model_validator
 
+from frame_std.declared import PURE
 from frame_std.fields import FieldName, OneOrMore, missing, reader, type_in, wanting
 from frame_std.keys import Key, key_of, scalar, sorting
 
@@ -28,6 +29,7 @@ class Collect(Aggregation):
 
     name = "collect"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         by: OneOrMore = Field(

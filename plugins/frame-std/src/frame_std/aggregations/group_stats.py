@@ -6,6 +6,7 @@ from typing import Any
 from frame.plugin import Aggregation, Context, Determinism, PluginConfig, Schema
 from frame.rows import Row
 
+from frame_std.declared import PURE
 from frame_std.fields import wanting
 from frame_std.groups import Groups, StatsConfig, provided
 
@@ -30,6 +31,7 @@ class GroupStats(Aggregation):
 
     name = "group_stats"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(StatsConfig):
         pass

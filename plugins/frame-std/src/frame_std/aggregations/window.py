@@ -9,6 +9,7 @@ from frame.plugin import Aggregation, Context, Determinism, FieldType, PluginCon
 from frame.rows import Row
 from pydantic import Field, model_validator
 
+from frame_std.declared import PURE
 from frame_std.durations import Duration
 from frame_std.fields import FieldName, type_name, wanting
 from frame_std.groups import Groups, StatsConfig, provided
@@ -36,6 +37,7 @@ class Window(Aggregation):
 
     name = "window"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(StatsConfig):
         time: FieldName = Field(description="The datetime field.")

@@ -1,12 +1,14 @@
 """The gate `sample`."""
 
 import hashlib
+from dataclasses import replace
 
 from frame.errors import WrongType
 from frame.plugin import Context, Determinism, Gate, GateResult, PluginConfig, Schema
 from frame.rows import Row
 from pydantic import Field
 
+from frame_std.declared import NO_EFFECTS, PURE
 from frame_std.fields import FieldName, missing, type_name, wanting
 from frame_std.text import as_text
 
@@ -27,6 +29,7 @@ class Sample(Gate):
 
     name = "sample"
     determinism = Determinism.SEEDED
+    capabilities = replace(PURE, effects=replace(NO_EFFECTS, random=True))
 
     class Config(PluginConfig):
         rate: float = Field(ge=0, le=1, description="The share of rows that goes to `in`, from 0 to 1.")

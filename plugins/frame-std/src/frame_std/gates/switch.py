@@ -7,6 +7,7 @@ from frame.plugin import Context, Determinism, Fail, Gate, GateResult, PluginCon
 from frame.rows import Row
 from pydantic import Field, model_validator
 
+from frame_std.declared import PURE
 from frame_std.fields import FieldName, missing, type_name, wanting
 from frame_std.text import as_text
 
@@ -27,6 +28,7 @@ class Switch(Gate):
 
     name = "switch"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         field: FieldName = Field(description="The field whose value decides.")

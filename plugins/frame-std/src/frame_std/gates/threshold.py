@@ -12,6 +12,7 @@ from frame.plugin import Context, Determinism, Gate, GateResult, PluginConfig, S
 from frame.rows import Row
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from frame_std.declared import PURE
 from frame_std.fields import FieldName, missing, type_name, wanting
 
 
@@ -39,6 +40,7 @@ class Threshold(Gate):
 
     name = "threshold"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         field: FieldName = Field(description="The number's field: int, float or decimal.")

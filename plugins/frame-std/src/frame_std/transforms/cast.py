@@ -17,6 +17,7 @@ from frame.rows import Row
 from pydantic import Field
 
 from frame_std.casting import CastFailed, caster
+from frame_std.declared import PURE
 from frame_std.fields import FieldName, FieldTypeText, missing, wanting
 
 
@@ -36,6 +37,7 @@ class Cast(Transform):
 
     name = "cast"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         fields: dict[FieldName, FieldTypeText] = Field(

@@ -18,6 +18,7 @@ from frame.plugin import (
 from frame.rows import Row
 from pydantic import Field, model_validator
 
+from frame_std.declared import PURE
 from frame_std.expressions import CelText, fields_needed
 from frame_std.fields import ANY, FieldName, FieldTypeText, fits, type_name, wanting
 
@@ -37,6 +38,7 @@ class Compute(Transform):
 
     name = "compute"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         set: dict[FieldName, CelText] = Field(

@@ -1,11 +1,13 @@
 """The transform `dedupe`."""
 
+from dataclasses import replace
 from typing import Any
 
 from frame.plugin import Context, Determinism, Drop, PluginConfig, Schema, Transform, TransformResult
 from frame.rows import Row
 from pydantic import Field
 
+from frame_std.declared import PURE
 from frame_std.fields import FieldNames, missing, reader, wanting
 from frame_std.keys import Key, key_of
 
@@ -29,6 +31,7 @@ class Dedupe(Transform):
 
     name = "dedupe"
     determinism = Determinism.NON_DETERMINISTIC
+    capabilities = replace(PURE, stateful=True, thread_safe=False)
 
     class Config(PluginConfig):
         keys: FieldNames = Field(

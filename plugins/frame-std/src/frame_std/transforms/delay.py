@@ -7,6 +7,7 @@ from frame.plugin import Context, Determinism, PluginConfig, Schema, Transform
 from frame.rows import Row
 from pydantic import Field
 
+from frame_std.declared import PURE
 from frame_std.durations import Duration
 
 
@@ -24,6 +25,7 @@ class Delay(Transform):
 
     name = "delay"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         duration: Duration = Field(

@@ -19,6 +19,7 @@ from frame.plugin import (
 from frame.rows import Row
 from pydantic import Field, model_validator
 
+from frame_std.declared import PURE
 from frame_std.fields import ANY, FieldName, missing, type_in, type_name, wanting
 
 
@@ -36,6 +37,7 @@ class Explode(Transform):
 
     name = "explode"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
     expands = True
 
     class Config(PluginConfig):

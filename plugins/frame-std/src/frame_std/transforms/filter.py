@@ -14,6 +14,7 @@ from frame.plugin import (
 from frame.rows import Row
 from pydantic import Field
 
+from frame_std.declared import PURE
 from frame_std.expressions import CelText, fields_needed
 from frame_std.fields import type_name, wanting
 
@@ -33,6 +34,7 @@ class Filter(Transform):
 
     name = "filter"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         where: CelText = Field(description="CEL condition over `row`; rows for which it is true pass.")

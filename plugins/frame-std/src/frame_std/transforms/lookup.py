@@ -1,6 +1,7 @@
 """The transform `lookup`."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,7 @@ from frame.rows import Row, freeze
 from pydantic import Field, model_validator
 
 from frame_std.casting import CastFailed, caster
+from frame_std.declared import NO_EFFECTS, PURE
 from frame_std.fields import ANY, FieldName, FieldNames, FieldTypeText, missing, type_name, wanting
 from frame_std.keys import Key, key_of
 from frame_std.tables import Format, Table, TableUnreadable, format_of, read_table
@@ -49,6 +51,7 @@ class Lookup(Transform):
 
     name = "lookup"
     determinism = Determinism.IO_READ
+    capabilities = replace(PURE, effects=replace(NO_EFFECTS, filesystem=True))
 
     class Config(PluginConfig):
         path: Annotated[PipelinePath, Field(min_length=1)] = Field(description="The table's file.")

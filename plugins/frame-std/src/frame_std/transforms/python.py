@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from frame.plugin import (
 from frame.rows import Row
 from pydantic import Field
 
+from frame_std.declared import ANYTHING, PURE
 from frame_std.fields import FieldName, FieldTypeText, type_name
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
@@ -50,6 +52,7 @@ class Python(Transform):
 
     name = "python"
     determinism = Determinism.NON_DETERMINISTIC
+    capabilities = replace(PURE, effects=ANYTHING)
 
     class Config(PluginConfig):
         function: str = Field(description="Where the function is, as `package.module:function`.")

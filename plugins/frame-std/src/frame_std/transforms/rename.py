@@ -6,6 +6,7 @@ from frame.plugin import Context, Determinism, Fail, PluginConfig, Schema, Trans
 from frame.rows import Row
 from pydantic import Field, field_validator
 
+from frame_std.declared import PURE
 from frame_std.fields import FieldName, missing, wanting
 
 
@@ -23,6 +24,7 @@ class Rename(Transform):
 
     name = "rename"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         fields: dict[FieldName, FieldName] = Field(min_length=1, description="Old name -> new name.")

@@ -4,6 +4,7 @@ from frame.plugin import Context, Determinism, PluginConfig, Schema, Transform, 
 from frame.rows import Row
 from pydantic import Field, model_validator
 
+from frame_std.declared import PURE
 from frame_std.fields import FieldNames, missing, type_in, wanting
 
 
@@ -20,6 +21,7 @@ class Select(Transform):
 
     name = "select"
     determinism = Determinism.DETERMINISTIC
+    capabilities = PURE
 
     class Config(PluginConfig):
         fields: FieldNames = Field(default=(), description="The fields to keep, in this order.")
