@@ -134,9 +134,30 @@ def test_a_record_on_a_read_only_disk_is_told_and_left_alone(tmp_path: Path) -> 
 
         ended = place.run()
 
-    assert ended.code == RESUMABLE, ended.err
+    assert ended.code == 8, ended.err
     ended.says("audit.db", "read-only")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs"])
+def test_a_record_on_a_network_file_system_is_refused_and_none_is_made_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What the system says of its mounts is all that is made up here: a test can mount no network."""
+    home = tmp_path / "my home"
+    place = Place(home / "work").through("id\n1\n")
+    mounts = tmp_path / "mounts"
+    lines = ["rootfs / rootfs rw 0 0", f"server:/x {str(home).replace(' ', chr(92) + '040')} {kind} rw 0 0"]
+    mounts.write_text("\n".join(["none / ext4 rw 0 0", *lines, "tmp /tmp/elsewhere tmpfs rw 0 0"]) + "\n")
+    monkeypatch.setattr("frame.audit.sqlite.MOUNTS", mounts)
+    before = place.files()
+
+    ended = place.run_inside()
+
+    assert ended.code == 8, ended.err
+    ended.says("audit.db", "network file system", kind, "local disk")
+    assert place.files() == before
+    assert not (home / "work" / "out").exists()
 
 
 class Hacked:

@@ -296,8 +296,8 @@ RECORDS: Mapping[str, tuple[Any, tuple[int, ...], str]] = {
         (7, 8),
         "not an audit store",
     ),
-    "folder": (Path.mkdir, (6, 8), "directory"),
-    "fifo": (os.mkfifo, (6, 8), "not an ordinary file"),
+    "folder": (Path.mkdir, (8,), "directory"),
+    "fifo": (os.mkfifo, (8,), "not an ordinary file"),
 }
 
 

@@ -146,12 +146,12 @@ def test_a_plugin_that_is_missing_exits_with_4(folder: Path) -> None:
 
 
 def test_a_record_that_cannot_be_kept_exits_with_6(folder: Path) -> None:
-    (folder / "store").mkdir()
+    (folder / "store").write_text("a file where a folder has to be")
 
-    done = frame(folder, "run", "pipeline.yaml", "--audit", "sqlite:///store")
+    done = frame(folder, "run", "pipeline.yaml", "--audit", "sqlite:///store/audit.db")
 
     assert done.returncode == 6
-    assert "is a directory" in done.stderr
+    assert "cannot be made" in done.stderr
 
 
 def test_a_strangers_file_as_audit_store_is_refused_with_8_and_left_alone(folder: Path) -> None:

@@ -47,7 +47,7 @@ def shredded_store(path: Path) -> None:
         (lambda path: path.write_bytes(b"garbage" * 100), Refused, "not a SQLite file"),
         (other_database, Refused, "is a SQLite file, but not an audit store"),
         (truncated_store, Refused, "is a SQLite file, but not an audit store"),
-        (Path.mkdir, AuditError, "is a directory"),
+        (Path.mkdir, Refused, "is a directory"),
         (shredded_store, AuditError, "damaged: restore it from a copy"),
         (store_of_a_newer_frame, Refused, "has schema version 99, and this frame knows 2"),
     ],
@@ -73,7 +73,7 @@ def test_a_store_that_may_not_be_written_says_so(tmp_path: Path, monkeypatch: py
     # The superuser may write everywhere, so the permission that the test took away has to be asked differently.
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
 
-    with pytest.raises(AuditError, match=r"read-only\. Make the file and its folder writable"):
+    with pytest.raises(Refused, match=r"read-only\. Make the file and its folder writable"):
         store.open(url(path))
 
 

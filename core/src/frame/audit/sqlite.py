@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ APPLICATION_ID = 0x66726D65
 """Written into the header of the file: it tells a store from other SQLite databases."""
 BUSY_TIMEOUT_S = 60
 MAGIC = b"SQLite format 3\x00"
+MOUNTS = Path("/proc/self/mounts")
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs"})
 _SETTINGS = ("foreign_keys=ON", "recursive_triggers=ON", "fullfsync=ON", "checkpoint_fullfsync=ON")
 
@@ -150,7 +152,8 @@ def _build(path: Path) -> None:
     except DatabaseError as error:
         raise AuditError(str(path), explain(error)) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # where its folder cannot be made, or the disk has gone
+            beside.unlink(missing_ok=True)
 
 
 def _write_schema(path: Path, where: str) -> None:
@@ -181,12 +184,15 @@ def _publish(beside: Path, path: Path) -> None:
 
 
 def _inspect(path: Path) -> None:
-    """Raises Refused or AuditError if what stands at `path` is no store; reads its header only."""
+    """Raises Refused if what stands at `path` is no store that can be written, AuditError if that cannot be told.
+
+    Reads its header only.
+    """
     if path.is_dir():
-        raise AuditError(str(path), "is a directory; name a file under audit.url")
+        raise Refused(f"audit store {path} is a directory; name a file under audit.url")
     _refuse_network(path)
     if not path.is_file():
-        raise AuditError(str(path), "is not an ordinary file")
+        raise Refused(f"audit store {path} is not an ordinary file; name one under audit.url")
     try:
         with path.open("rb") as file:
             header = file.read(100)
@@ -200,7 +206,7 @@ def _inspect(path: Path) -> None:
         raise Refused(f"{path} is a SQLite file, but not an audit store; it was left as it is")
     _refuse_without_log(path)
     if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-        raise AuditError(str(path), f"is read-only. {_REMEDIES['readonly']}")
+        raise Refused(f"audit store {path} is read-only. {_REMEDIES['readonly']}")
 
 
 def _refuse_without_log(path: Path) -> None:
@@ -230,13 +236,14 @@ def _counts_commits(index: Path) -> bool:
 def _refuse_network(path: Path) -> None:
     """Raises Refused on a file system whose locks SQLite cannot rely on, where the system tells."""
     try:
-        mounts = Path("/proc/self/mounts").read_text().splitlines()
+        mounts = MOUNTS.read_text().splitlines()
     except OSError:
         return
     target = path.resolve()
     points = [line.split()[1:3] for line in mounts]
     over = [(point, kind) for point, kind in points if target.is_relative_to(point.replace("\\040", " "))]
-    point, kind = max(over, key=lambda mount: len(mount[0]), default=("/", ""))
+    # Of two at one place the later one hides the other.
+    point, kind = max(reversed(over), key=lambda mount: len(mount[0]), default=("/", ""))
     if kind in NETWORK_FILE_SYSTEMS:
         raise Refused(
             f"audit store {path} would be on the network file system {point} ({kind}), where SQLite's locks "
