@@ -79,9 +79,15 @@ class Disk:
 
     def __init__(self, root: Path, present: dict[str, bytes]) -> None:
         self.names: dict[str, Inode] = {path: Inode(bytearray(data)) for path, data in present.items()}
-        self.names[str(root)] = Inode(is_folder=True)
+        for folder in {folder_of(path) for path in present} | {str(root)}:
+            self._has_folder(folder, str(root))
         self._durable: dict[str, Inode] = dict(self.names)
         self._pending: list[Naming] = []
+
+    def _has_folder(self, path: str, root: str) -> None:
+        self.names[path] = Inode(is_folder=True)
+        if path != root:
+            self._has_folder(folder_of(path), root)
 
     def do(self, call: Call, data: bytes) -> None:
         """Take in the next call of the trace."""
