@@ -1,7 +1,7 @@
 """Runs whose open tokens are known at every commit, to hold against what is made again of them."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,7 @@ from frame.engine.context import RunFacts
 from frame.engine.executors.sink import BY_ERROR
 from frame.engine.inflight import InFlight
 from frame.engine.nodes import Surroundings
-from frame.engine.reenactment import open_tokens, rows_of_open
+from frame.engine.reenactment import Reenactment, tokens_under_way
 from frame.engine.runner import Runner
 from frame.events import Chunk, ErrorInfo, Noted
 from frame.graph.model import Graph
@@ -158,6 +158,14 @@ def watched_run(pipeline: PipelineConfig, rows: Sequence[Any], stop: threading.E
     return Told(compiled, recorder, recorder.run_id)
 
 
+def open_tokens(state: RunState) -> Iterator[int]:
+    """The tokens whose rows a run that stands at `state` needs to go on, but for those of announced writes."""
+    yield from tokens_under_way(state)
+    for batch in state.batches.values():
+        for _, members in batch.parts:
+            yield from members
+
+
 def made_again(told: Told, chunks: int) -> tuple[RunState, InFlight]:
     """What is open after so many chunks, with its rows made again by fresh plugins."""
     state, inflight = told.state_after(chunks), InFlight()
@@ -168,9 +176,10 @@ def made_again(told: Told, chunks: int) -> tuple[RunState, InFlight]:
     assembly = Assembly(told.graph, around, inflight, [])
     try:
         assembly.start()
-        rows_of_open(
-            told.graph, state, MemoryHistory(told.recorder.chunks[:chunks]), assembly, inflight, chunks
-        )
+        wanted = set(open_tokens(state))
+        history = MemoryHistory(told.recorder.chunks[:chunks])
+        Reenactment(told.graph, assembly, inflight).make(history, chunks, wanted)
+        inflight.keep_only(wanted)
     finally:
         assembly.close()
         around.close()

@@ -39,16 +39,6 @@ from frame.plugin.protocols import RECOMPUTABLE
 from frame.rows import Row, freeze
 from frame.scheduler.state import RunState
 
-DIGEST = 32
-
-
-def open_tokens(state: RunState) -> Iterator[int]:
-    """The tokens whose rows a run that stands at `state` needs to go on, but for those of announced writes."""
-    yield from tokens_under_way(state)
-    for batch in state.batches.values():
-        for _, members in batch.parts:
-            yield from members
-
 
 def tokens_under_way(state: RunState) -> Iterator[int]:
     """The open tokens that wait at a node, at a sink or for the other branches of their fork."""
@@ -63,19 +53,6 @@ def tokens_under_way(state: RunState) -> Iterator[int]:
             yield from fork.arrived.values()
 
 
-def rows_of_open(
-    graph: Graph, state: RunState, history: History, assembly: Assembly, inflight: InFlight, chunks: int
-) -> None:
-    """Put into `inflight` what the open tokens of `state` carry: rows, forms and errors.
-
-    `chunks`: how many chunks are on record. The plugins of `assembly` have been started. Raises ReplayDiffers if a
-    plugin makes something else now than it did then, Refused if something is needed that is no longer on record.
-    """
-    wanted = set(open_tokens(state))
-    Reenactment(graph, assembly, inflight).make(history, chunks, wanted)
-    inflight.keep_only(wanted)
-
-
 class Reenactment:
     """Makes rows again and puts them into `inflight`. `facts`: of the run that made them, if it is not this one."""
 
@@ -86,7 +63,11 @@ class Reenactment:
         self._names: Mapping[int, str] = {}
 
     def make(self, history: History, chunks: int, wanted: Iterable[int]) -> None:
-        """The rows of tokens `wanted` as they are after the first `chunks` chunks, and the errors they carry."""
+        """The rows of tokens `wanted` as they are after the first `chunks` chunks, and the errors they carry.
+
+        The plugins of the assembly have been started. Raises ReplayDiffers if one makes something else now than it
+        did then, Refused if something is needed that is no longer on record.
+        """
         found = ancestry(self._graph, history, chunks, wanted)
         self._names = found.names
         by_chunk: dict[int, list[Step]] = defaultdict(list)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from frame.canonical import digest
+from frame.engine.kept_bytes import DIGEST
 from frame.events import (
     AttemptFailed,
     BatchAttemptFailed,
@@ -19,7 +20,6 @@ from frame.events import (
 )
 from frame.scheduler.work import Accepted, Evaluated, Processed, TokenFailed
 
-DIGEST = 32
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]+")
 
 
