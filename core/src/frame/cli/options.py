@@ -37,6 +37,12 @@ BESIDE = click.option(
     metavar="FILE",
     help="Look in the audit store of this pipeline.",
 )
+MOVED = click.option(
+    "--pipeline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The pipeline file of the run, if it has moved. [default: where the record says it was]",
+)
 
 
 class FrameCommand(click.Command):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from frame.cli.conducting import conducting
-from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
+from frame.cli.options import AUDIT, BESIDE, JSON, MOVED, FrameCommand
 
 RUN = click.argument("run")
 TOKENS = click.argument("tokens", type=click.IntRange(min=0), nargs=-1, metavar="[TOKEN]...")
@@ -72,12 +72,7 @@ def show(run: str, token: int, audit: str | None, beside: Path | None, as_json: 
 @TOKENS
 @EVERY
 @AUDIT
-@click.option(
-    "--pipeline",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The pipeline file of the run, if it has moved. [default: where the record says it was]",
-)
+@MOVED
 @click.option(
     "--accept-changes",
     is_flag=True,

@@ -4,19 +4,14 @@ from pathlib import Path
 
 import click
 
-from frame.cli.options import AUDIT, JSON, FrameCommand
+from frame.cli.options import AUDIT, JSON, MOVED, FrameCommand
 
 
 @click.command("replay", cls=FrameCommand)
 @click.argument("run")
 @click.option("--live", metavar="NODE", help="Call this node for real, and say where it differs.")
 @AUDIT
-@click.option(
-    "--pipeline",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The pipeline file of the run, if it has moved. [default: where the record says it was]",
-)
+@MOVED
 @click.option(
     "--accept-changes",
     is_flag=True,

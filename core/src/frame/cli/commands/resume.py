@@ -6,18 +6,13 @@ from typing import Any
 import click
 
 from frame.cli.conducting import conducting
-from frame.cli.options import AUDIT, FrameCommand
+from frame.cli.options import AUDIT, MOVED, FrameCommand
 
 
 @click.command("resume", cls=FrameCommand)
 @click.argument("run")
 @AUDIT
-@click.option(
-    "--pipeline",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="The pipeline file of the run, if it has moved. [default: where the record says it was]",
-)
+@MOVED
 @click.option(
     "--accept-changes",
     is_flag=True,
