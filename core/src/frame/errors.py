@@ -322,6 +322,18 @@ class TryAgainLater(FrameError):
     """Another process holds what is needed."""
 
 
+class UndeclaredEffect(FrameError):
+    """A plugin asks its context for what its capabilities say it does not use."""
+
+    def __init__(self, node: str, asked: str, effects: Sequence[str]) -> None:
+        super().__init__(node, asked, effects)
+        self.node, self.asked, self.effects = node, asked, tuple(effects)
+
+    def __str__(self) -> str:
+        declared = " and ".join(f"effects.{effect} = False" for effect in self.effects)
+        return f"node {self.node!r} asks for {self.asked}, and its plugin declares {declared}"
+
+
 class FrameBug(FrameError):
     """frame met a state that it should never be in."""
 

@@ -12,7 +12,9 @@ from frame.canonical import canonical, digest
 from frame.clock import Clock, as_datetime
 from frame.engine.recorded_calls import Answers
 from frame.engine.redaction import Redactor
+from frame.errors import UndeclaredEffect
 from frame.events import Called
+from frame.plugin.capabilities import Capabilities
 
 
 @dataclass(slots=True)
@@ -47,11 +49,19 @@ class RunFacts:
 class NodeContext:
     """The context of one node. `token`, `visit` and `attempt` are set before each call.
 
+    What the plugin's `capabilities` say it does not use is refused (UndeclaredEffect); None: it does not say.
     One context serves one thread; calls that overlap get one each, made by `fork`.
     """
 
-    def __init__(self, facts: RunFacts, number: int, node: str, secrets: Callable[[str], str]) -> None:
-        self._facts, self._number, self._secrets = facts, number, secrets
+    def __init__(
+        self,
+        facts: RunFacts,
+        number: int,
+        node: str,
+        secrets: Callable[[str], str],
+        capabilities: Capabilities | None = None,
+    ) -> None:
+        self._facts, self._number, self._secrets, self._capabilities = facts, number, secrets, capabilities
         self.node = node
         self.token: int | None = None
         self.visit = 0
@@ -62,7 +72,7 @@ class NodeContext:
 
     def fork(self, token: int, visit: int, attempt: int) -> "NodeContext":
         """A context of its own for one call."""
-        context = NodeContext(self._facts, self._number, self.node, self._secrets)
+        context = NodeContext(self._facts, self._number, self.node, self._secrets, self._capabilities)
         context.token, context.visit, context.attempt = token, visit, attempt
         context.log = self.log
         return context
@@ -89,6 +99,7 @@ class NodeContext:
 
     @property
     def random(self) -> random.Random:
+        self._hold_to("context.random", "random")
         # Anew for each visit and attempt, so that it does not matter which rows are worked on together.
         drawn_for = self.token, self.visit, self.attempt
         if self._random is None or self._random[0] != drawn_for:
@@ -97,13 +108,24 @@ class NodeContext:
         return self._random[1]
 
     def now(self) -> datetime:
-        moment: datetime = self.call("clock", None, lambda _: as_datetime(self._facts.clock.time_us()))
+        self._hold_to("context.now()", "clock")
+        moment: datetime = self._called("clock", None, lambda _: as_datetime(self._facts.clock.time_us()))
         return moment
 
     def secret(self, name: str) -> str:
         return self._secrets(name)
 
     def call(self, kind: str, request: Any, send: Callable[[Any], Any]) -> Any:
+        self._hold_to(f"context.call({kind!r}, ...)", "network", "process")
+        return self._called(kind, request, send)
+
+    def _hold_to(self, asked: str, *effects: str) -> None:
+        """Raises UndeclaredEffect unless one of `effects` is declared, or nothing is."""
+        declared = self._capabilities and self._capabilities.effects
+        if declared and not any(getattr(declared, effect) for effect in effects):
+            raise UndeclaredEffect(self.node, asked, effects)
+
+    def _called(self, kind: str, request: Any, send: Callable[[Any], Any]) -> Any:
         redact, answers = self._facts.redactor, self._facts.answers
         if answers is not None and answers.speak_for(self._number):
             wanted = digest(redact.text(canonical(request).decode()).encode())

@@ -3,7 +3,7 @@
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -18,7 +18,7 @@ from frame.engine.redaction import secrets_in
 from frame.errors import FrameBug, FrameError, PluginFailed, UsageError
 from frame.events import AttemptFailed, Called, Noted, VisitStatus
 from frame.graph.model import CallPolicy, PluginRef
-from frame.plugin.protocols import Kind
+from frame.plugin.protocols import Kind, Plugin
 from frame.rows import Row
 
 if TYPE_CHECKING:
@@ -96,6 +96,12 @@ def _no_call(plugin: Any) -> Call:
     raise FrameBug(f"{plugin.name} is not called row by row")
 
 
+def _may_overlap(plugin: Plugin) -> bool:
+    """Whether calls of one instance may overlap, for all that it says of itself."""
+    said = plugin.capabilities
+    return said is None or (said.thread_safe and not said.stateful)
+
+
 class PluginNode:
     """One plugin instance at one node. `call_of`: what is called for a row, given the instance."""
 
@@ -108,9 +114,10 @@ class PluginNode:
         around: Surroundings,
         call_of: Callable[[Any], Call] | None = None,
     ) -> None:
-        self.number, self.name, self.ref, self.policy = number, name, ref, policy
+        self.number, self.name, self.ref = number, name, ref
         self._around, self._call_of = around, call_of or _no_call
         self.plugin = self._build()
+        self.policy = policy if _may_overlap(self.plugin) else replace(policy, concurrency=1)
         self.context = self._new_context()
         self._started = False
         self._attempts: Attempts | None = None
@@ -200,7 +207,8 @@ class PluginNode:
         return log
 
     def _new_context(self) -> NodeContext:
-        return NodeContext(self._around.facts, self.number, self.name, self._secret)
+        capabilities = self.plugin.capabilities
+        return NodeContext(self._around.facts, self.number, self.name, self._secret, capabilities)
 
     def _secret(self, name: str) -> str:
         value = getattr(self.plugin.config, name, None)

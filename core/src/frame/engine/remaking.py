@@ -42,7 +42,8 @@ def call_again(
     made of that.
     """
     facts = replace(facts or around.facts, answers=answers)
-    context = NodeContext(facts, plugin.number, plugin.name, plugin.context.secret)
+    capabilities = plugin.plugin.capabilities
+    context = NodeContext(facts, plugin.number, plugin.name, plugin.context.secret, capabilities)
     context.visit, context.attempt = attempt
     values = _values(plugin, around, context, tokens, rows)
     for (_, missed), missing in answers.missing.items():
