@@ -398,14 +398,15 @@ def block_keys(row: Stored) -> Sequence[int] | Sequence[bytes]:
     return unpack(row.size, row.first_token or 0, row.token_width, row.tokens)
 
 
-def read_chunk_payloads(connection: Connection, run: int, chunk: int) -> tuple[Payloads, ...]:
-    """All payloads of a chunk, in order. Raises AuditError if some were purged."""
+def read_chunk_payloads(
+    connection: Connection, run: int, chunk: int, only: ColumnElement[bool] | None = None
+) -> tuple[Payloads, ...]:
+    """All payloads of a chunk, or those that `only` allows, in order. Raises AuditError if some were purged."""
     blocks = schema.payload_blocks
-    rows = connection.execute(
-        with_data(blocks)
-        .where(blocks.c.run == run, blocks.c.chunk == chunk)
-        .order_by(blocks.c.number, blocks.c.part)
-    )
+    wanted = with_data(blocks).where(blocks.c.run == run, blocks.c.chunk == chunk)
+    if only is not None:
+        wanted = wanted.where(only)
+    rows = connection.execute(wanted.order_by(blocks.c.number, blocks.c.part))
     numbered: dict[int, list[Stored]] = defaultdict(list)
     for row in rows:
         numbered[row.number].append(row)

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+from sqlalchemy import and_
+
+from frame.audit import schema
 from frame.audit.database import Database
-from frame.audit.decoding import read_chunks
-from frame.events import Chunk
+from frame.audit.decoding import read_chunk_payloads, read_chunks
+from frame.events import Chunk, PayloadKind, Payloads
 
 
 class RunHistory:
@@ -20,3 +23,11 @@ class RunHistory:
         """
         with self._database.reading() as connection:
             yield from read_chunks(connection, self._run, first, last, payloads=payloads)
+
+    def kept(self, chunk: int, kind: PayloadKind, node: int) -> Iterator[Payloads]:
+        """What was kept of one kind, at one node, with chunk number `chunk`. Raises AuditError if it was purged."""
+        blocks = schema.payload_blocks
+        with self._database.reading() as connection:
+            yield from read_chunk_payloads(
+                connection, self._run, chunk, and_(blocks.c.kind == kind.value, blocks.c.node == node)
+            )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from frame.events import Chunk, RunStatus
+from frame.events import Chunk, PayloadKind, Payloads, RunStatus
 
 
 class Recorder(Protocol):
@@ -39,6 +39,10 @@ class History(Protocol):
 
         Without `payloads` they come without the bytes, and faster.
         """
+        ...
+
+    def kept(self, chunk: int, kind: PayloadKind, node: int) -> Iterator[Payloads]:
+        """What was kept of one kind, at one node, with chunk number `chunk`."""
         ...
 
 

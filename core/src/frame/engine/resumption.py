@@ -50,7 +50,7 @@ from frame.scheduler.work import (
     Processed,
     Work,
 )
-from frame.shapes import shaped
+from frame.shapes import restored, shaped
 
 _DIGEST = 32
 IN_DOUBT = ErrorInfo(
@@ -96,11 +96,10 @@ class Resumption:
 
     def _take_kept(self, node: int, number: int, members: Sequence[int], inflight: InFlight) -> bool:
         """Whether the rows of `members` were kept with chunk `number`, and are in place now."""
-        for chunk in self._history.chunks(number, number):
-            for block in chunk.payloads:
-                if block.kind is PayloadKind.MEMBERS and block.node == node and [*block.keys] == members:
-                    inflight.put(members, shaped(list(map(restore, block.items)), block.shapes), block.items)
-                    return True
+        for block in self._history.kept(number, PayloadKind.MEMBERS, node):
+            if [*block.keys] == members:
+                inflight.put(members, restored(block.items, block.shapes), block.items)
+                return True
         return False
 
     def doubts(self, assembly: Assembly, now_us: int) -> Iterator[AttemptFailed]:

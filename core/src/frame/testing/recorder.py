@@ -70,6 +70,10 @@ class MemoryHistory:
         """The chunks from `first` to `last`, always with their payloads."""
         return iter(self._chunks[first : None if last is None else last + 1])
 
+    def kept(self, chunk: int, kind: PayloadKind, node: int) -> Iterator[Payloads]:
+        """What was kept of one kind, at one node, with chunk number `chunk`."""
+        return (block for block in self._chunks[chunk].payloads if (block.kind, block.node) == (kind, node))
+
 
 def _rows(block: Payloads) -> list[tuple[object, Row]]:
     rows = shaped([restore(item) for item in block.items], block.shapes)
