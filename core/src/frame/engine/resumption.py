@@ -38,6 +38,7 @@ from frame.events import (
     VisitsBegun,
     VisitStatus,
 )
+from frame.garbage import collecting_rarely
 from frame.graph.model import AggregationNode, AnyNode, GateNode, Graph, TransformNode
 from frame.plugin.protocols import Delivery as DeliveryClass
 from frame.scheduler.work import (
@@ -77,6 +78,7 @@ class Resumption:
 
     # --- The engine -----------------------------------------------------------------------------
 
+    @collecting_rarely()
     def restore(self, assembly: Assembly, inflight: InFlight) -> None:
         """Give the open tokens their rows, and the open batches their members. Raises Refused."""
         making = Reenactment(self._graph, assembly, inflight)

@@ -28,6 +28,7 @@ from frame.events import (
     Visited,
     VisitsBegun,
 )
+from frame.garbage import collecting_rarely
 from frame.graph.model import Graph
 from frame.scheduler.evolve import evolve
 from frame.scheduler.state import RunState
@@ -147,6 +148,7 @@ class Standing:
 def standing(graph: Graph, chunks: Iterable[Chunk]) -> Standing:
     """Where a run of `graph` stands after `chunks`, which are all that is on record of it."""
     stands = Standing(RunState(graph), Tally(graph))
-    for chunk in chunks:
-        stands.take_in(chunk)
+    with collecting_rarely():
+        for chunk in chunks:
+            stands.take_in(chunk)
     return stands
