@@ -10,32 +10,30 @@ from typing import Any
 
 from frame.engine.assembly import Assembly
 from frame.engine.inflight import InFlight
-from frame.engine.result import Tally
+from frame.engine.standing import Standing
 from frame.engine.writer import Delivery, Writer
 from frame.events import Chunk, ErrorInfo, Noted, PayloadKind, Payloads, SinkConfirmed
-from frame.graph.model import Graph
 from frame.scheduler.scheduler import Scheduler
 from frame.shapes import shapes_of
 
 
 class Commits:
-    """The commits of one run, of which `tally` counts the events. `next_chunk`: the number of the first.
+    """The commits of a run from where it stands on; `tally` counts its events from the beginning.
 
     `payloads`: bytes to keep with the chunk in hand; `position`: where the source stands after its rows;
     `opened_us`: since when it is in hand.
     """
 
     def __init__(
-        self, run_id: str, graph: Graph, scheduler: Scheduler, inflight: InFlight, writer: Writer
+        self, run_id: str, stands: Standing, scheduler: Scheduler, inflight: InFlight, writer: Writer
     ) -> None:
-        self._run_id, self._graph, self._scheduler = run_id, graph, scheduler
+        self._run_id, self._graph, self._scheduler = run_id, stands.state.graph, scheduler
         self._inflight, self._writer = inflight, writer
         self._assembly: Assembly | None = None
         self._notes: deque[Noted] = deque()
         self._deliveries: list[Delivery] = []
         self.payloads: list[Payloads] = []
-        self.tally = Tally(graph)
-        self.next_chunk = 0
+        self.tally, self._next_chunk = stands.tally, stands.next_chunk
         self.opened_us = 0
         self.position: Any = None
 
@@ -76,8 +74,8 @@ class Commits:
         if not events and not self.payloads:
             return
         self.tally.add(events)
-        chunk = Chunk(self.next_chunk, self.opened_us, events, tuple(self.payloads), self.position)
-        self.next_chunk += 1
+        chunk = Chunk(self._next_chunk, self.opened_us, events, tuple(self.payloads), self.position)
+        self._next_chunk += 1
         self.payloads.clear()
         self.position = None
         deliveries, self._deliveries = self._deliveries, []

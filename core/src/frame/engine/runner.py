@@ -100,8 +100,7 @@ class Runner:
         self._scheduler = Scheduler(graph, stands.state)
         self._inflight = InFlight()
         self._writer = Writer(recorder, listeners, write_beside)
-        self._commits = Commits(recorder.run_id, graph, self._scheduler, self._inflight, self._writer)
-        self._commits.tally, self._commits.next_chunk = stands.tally, stands.next_chunk
+        self._commits = Commits(recorder.run_id, stands, self._scheduler, self._inflight, self._writer)
         facts = RunFacts(recorder.run_id, graph.settings.seed, clock, self._redactor)
         self._around = Surroundings(facts, self._stop, self._stay_alive, self._commits.note)
         self._assembly: Assembly | None = None
