@@ -148,6 +148,20 @@ class PackageConflict(PluginError):
         )
 
 
+class NotLocked(PluginError):
+    """A plugin package is not the one that the lock of the pipeline allows."""
+
+    def __init__(self, lock: str, found: str, wanted: str) -> None:
+        super().__init__(lock, found, wanted)
+        self.lock, self.found, self.wanted = lock, found, wanted
+
+    def __str__(self) -> str:
+        return (
+            f"{self.lock} allows {self.wanted}, and installed is {self.found}; install what it allows, or accept "
+            "what is installed with `frame plugins lock PIPELINE`"
+        )
+
+
 class PluginFailed(PluginError):
     """A plugin could not be started or finished."""
 

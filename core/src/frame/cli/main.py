@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -144,5 +145,14 @@ def _load(name: str, found: Sequence["EntryPoint"]) -> click.Command:
 
 @click.group(cls=Frame, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="frame", message="%(prog)s %(version)s")
-def main() -> None:
+@click.option("--no-plugins", is_flag=True, help="Use no plugin package.")
+@click.option(
+    "--plugin-allow",
+    multiple=True,
+    metavar="PACKAGE",
+    help="Use this plugin package, and no other that is not named so. [default: FRAME_PLUGIN_ALLOW, else all]",
+)
+def main(no_plugins: bool, plugin_allow: tuple[str, ...]) -> None:
     """Run data pipelines made of plugins, with every row's every step on record."""
+    if no_plugins or plugin_allow:
+        os.environ["FRAME_PLUGIN_ALLOW"] = ",".join(plugin_allow)

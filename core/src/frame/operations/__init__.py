@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from frame.operations.export import Exported, export
     from frame.operations.keys import RevokedKey, ShownKey, generate_key, revoke_key, rotate_key, show_key
     from frame.operations.plugin_catalog import doctor, plugin_info, plugins
+    from frame.operations.plugin_locking import WrittenLock, lock_plugins
     from frame.operations.plugin_manifest import MadeManifest, make_manifest
     from frame.operations.proof import ProofReport, prove, verify_proof
     from frame.operations.purge import Purged, purge
@@ -56,6 +57,7 @@ __all__ = [
     "ShownKey",
     "Started",
     "Validation",
+    "WrittenLock",
     "backup",
     "dead_letter",
     "dead_letters",
@@ -66,6 +68,7 @@ __all__ = [
     "graph_of",
     "init",
     "init_store",
+    "lock_plugins",
     "make_manifest",
     "plugin_info",
     "plugins",
@@ -104,6 +107,7 @@ _OFFERS = {
     "export": ("Exported", "export"),
     "keys": ("RevokedKey", "ShownKey", "generate_key", "revoke_key", "rotate_key", "show_key"),
     "plugin_catalog": ("doctor", "plugin_info", "plugins"),
+    "plugin_locking": ("WrittenLock", "lock_plugins"),
     "plugin_manifest": ("MadeManifest", "make_manifest"),
     "proof": ("ProofReport", "prove", "verify_proof"),
     "purge": ("Purged", "purge"),

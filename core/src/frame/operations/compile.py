@@ -8,10 +8,12 @@ from pathlib import Path
 from frame.config.load import LoadedPipeline, from_code, load
 from frame.config.models import PipelineConfig
 from frame.engine.redaction import Redactor
+from frame.errors import Refused
 from frame.graph.compile import compile_graph
 from frame.graph.model import Graph
 from frame.operations.fingerprints import Fingerprints
 from frame.operations.secrets import Secrets
+from frame.plugin import lock as plugin_lock
 from frame.plugin.registry import Registry
 from frame.secrecy import passwords_in
 
@@ -34,11 +36,34 @@ class Compiled:
 
 
 def compile_pipeline(
-    pipeline: Pipeline, registry: Registry | None = None, environ: Mapping[str, str] | None = None
+    pipeline: Pipeline,
+    registry: Registry | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    locked: bool = False,
 ) -> Compiled:
-    """The pipeline, checked from end to end. Raises ConfigError or PluginError; nothing is opened or touched."""
-    loaded = from_code(pipeline) if isinstance(pipeline, PipelineConfig) else load(pipeline, environ)
+    """The pipeline, checked from end to end. Raises ConfigError or PluginError; nothing is opened or touched.
+
+    Where `plugins.lock` stands beside the pipeline, it uses what that allows and nothing else; `locked`: raise Refused
+    if none does.
+    """
+    loaded = loaded_pipeline(pipeline, environ)
+    lock = plugin_lock.read(loaded.folder / plugin_lock.FILE)
+    if lock is None and locked:
+        raise Refused(
+            f"there is no {plugin_lock.FILE} beside {loaded.file}: `frame plugins lock {loaded.file}` writes it"
+        )
     registry = registry or Registry.discover()
+    return compile_with(loaded, registry if lock is None else registry.locked(lock))
+
+
+def loaded_pipeline(pipeline: Pipeline, environ: Mapping[str, str] | None = None) -> LoadedPipeline:
+    """The pipeline as it is written. Raises ConfigError."""
+    return from_code(pipeline) if isinstance(pipeline, PipelineConfig) else load(pipeline, environ)
+
+
+def compile_with(loaded: LoadedPipeline, registry: Registry) -> Compiled:
+    """The pipeline with the plugins of `registry`, whatever is locked. Raises as `compile_pipeline` does."""
     secrets = Secrets(loaded.environ, loaded.folder, registry)
     fingerprints = Fingerprints(loaded.folder / ".frame")
     graph = compile_graph(

@@ -8,6 +8,7 @@ cannot be used is in the way of nobody who does not ask for it.
 """
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,7 +27,11 @@ from frame.plugin.secrets import SecretProvider
 
 if TYPE_CHECKING:
     from frame.plugin.describe import Description
+    from frame.plugin.lock import PluginLock
     from frame.plugin.registry_doctor import PackageReport
+
+ALLOWED = "FRAME_PLUGIN_ALLOW"
+"""The variable that names the packages that may be used, with commas between; unset: all of them."""
 
 _log = logging.getLogger("frame.plugins")
 
@@ -55,11 +60,20 @@ class Registry:
         self._packages = packages
         self._local = {(kind_of(plugin), plugin.name): plugin for plugin in classes}
         self._found: dict[tuple[Kind, str], Found] = {}
+        self._providing: set[str] = set()
 
     @classmethod
     def discover(cls) -> "Registry":
-        """The registry of what is installed where Python looks for modules. Imports no package."""
-        return cls(by_name(_announced(Distribution.discover())))
+        """The registry of what is installed where Python looks for modules. Imports no package.
+
+        Packages that FRAME_PLUGIN_ALLOW does not name, if it is set, are disabled.
+        """
+        packages = by_name(_announced(Distribution.discover()))
+        said = os.environ.get(ALLOWED)
+        if said is None:
+            return cls(packages)
+        allowed = {name.strip() for name in said.split(",")}
+        return cls({name: each if name in allowed else _not_allowed(each) for name, each in packages.items()})
 
     @classmethod
     def of(cls, classes: Iterable[type[Plugin]]) -> "Registry":
@@ -70,10 +84,26 @@ class Registry:
         """This registry and these classes. Where a short name is taken, the class handed in is meant."""
         return Registry(self._packages, (*self._local.values(), *classes))
 
+    def locked(self, lock: "PluginLock") -> "Registry":
+        """This registry with the packages of `lock` alone. Raises NotLocked if one has changed; imports nothing."""
+        for package in self._packages.values():
+            lock.check(package)
+        packages = {
+            name: package if name in lock.names else _not_in(lock, package)
+            for name, package in self._packages.items()
+        }
+        return Registry(packages, self._local.values())
+
     @property
     def packages(self) -> tuple[Package, ...]:
         """Every package that is announced, usable or not, by name."""
         return tuple(self._packages.values())
+
+    @property
+    def used(self) -> tuple[Package, ...]:
+        """The packages that something was taken from so far: a plugin, a secret provider."""
+        names = {found.package for found in self._found.values()} | self._providing
+        return tuple(package for name, package in self._packages.items() if name in names)
 
     def find(self, kind: Kind, name: str) -> Found:
         """The plugin of `kind` that `name` means: its own name, or `package.name`.
@@ -149,7 +179,9 @@ class Registry:
 
     def secret_provider(self, name: str) -> SecretProvider:
         """A new secret provider of this name, or of `package.name`. Raises PluginError."""
-        return provider_called(name, self._packages.values())
+        package, provider = provider_called(name, self._packages.values())
+        self._providing.add(package.name)
+        return provider
 
     def _find(self, kind: Kind, name: str) -> Found:
         local = self._local_class(kind, name)
@@ -218,6 +250,16 @@ class Registry:
             troubles = [package.trouble] if package.trouble else package.names(kind).unnamed
             for trouble in troubles:
                 yield f"{package.name} ({package.distribution} {package.version}: {trouble.cause})"
+
+
+def _not_allowed(package: Package) -> Package:
+    return package.disabled(
+        f"{ALLOWED} does not name it", f"allow it: frame --plugin-allow {package.name} ..."
+    )
+
+
+def _not_in(lock: "PluginLock", package: Package) -> Package:
+    return package.disabled(f"it is not in {lock.path}", "let it in: frame plugins lock PIPELINE")
 
 
 def _announced(found: Iterable[Distribution]) -> Iterator[tuple[EntryPoint, Distribution]]:

@@ -43,6 +43,7 @@ class PackageState(StrEnum):
     BROKEN = "broken"
     INCOMPATIBLE = "incompatible"
     CONFLICTING = "conflicting"
+    DISABLED = "disabled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,13 @@ class Package:
     What it offers is read from its manifest; if it has none, from its hook module, which is then imported.
     """
 
-    def __init__(self, name: str, announced: Sequence[tuple[EntryPoint, Distribution]]) -> None:
-        self.name = name
+    def __init__(
+        self,
+        name: str,
+        announced: Sequence[tuple[EntryPoint, Distribution]],
+        disabled: Trouble | None = None,
+    ) -> None:
+        self.name, self._announced, self._disabled = name, announced, disabled
         self._entry_point, self.source = announced[0]
         self.distribution = str(self.source.name)
         self.version = str(self.source.version)
@@ -128,6 +134,10 @@ class Package:
             return Trouble(PackageState.BROKEN, str(error), self.remedy, error)
         except FOREIGN_FAILURES as error:
             return self.trouble_with(error, f"looking for {self.top_level}")
+
+    def disabled(self, cause: str, remedy: str) -> "Package":
+        """This package, which nobody can use because of `cause`."""
+        return Package(self.name, self._announced, Trouble(PackageState.DISABLED, cause, remedy))
 
     @cached_property
     def contents(self) -> Contents | Trouble:
@@ -154,8 +164,12 @@ class Package:
     @cached_property
     def record_sha256(self) -> str:
         """What pins the package's code in the record."""
-        offered = [offer.reference.partition(":")[0] for offer in self.offers]
-        return record_sha256(self.source, [self._entry_point.module, *offered])
+        return record_sha256(self.source, self._modules())
+
+    def _modules(self) -> Iterator[str]:
+        yield self._entry_point.module
+        for offer in self.offers:
+            yield offer.reference.partition(":")[0]
 
     def names(self, kind: Kind) -> Names:
         """What the plugins of `kind` are called; nothing when the package cannot be used."""
@@ -207,6 +221,8 @@ class Package:
 
     @cached_property
     def _wrong_announcement(self) -> Trouble | None:
+        if self._disabled:
+            return self._disabled
         if len(self._announcers) > 1:
             both = " and ".join(self._announcers)
             return Trouble(PackageState.CONFLICTING, f"announced by {both}", "uninstall all but one of them")

@@ -22,8 +22,8 @@ class _Offered:
     item: object
 
 
-def provider_called(name: str, packages: Iterable[Package]) -> SecretProvider:
-    """A new provider of this name, which is its own or `package.name`.
+def provider_called(name: str, packages: Iterable[Package]) -> tuple[Package, SecretProvider]:
+    """A new provider of this name, which is its own or `package.name`, and the package that it is from.
 
     Raises PluginNotFound, PluginConflict or PluginBroken.
     """
@@ -36,7 +36,7 @@ def provider_called(name: str, packages: Iterable[Package]) -> SecretProvider:
         raise PluginNotFound(KIND, name, near(short, (each.name for each in offered)), broken)
     if len(matches) > 1:
         raise PluginConflict(KIND, short, [f"{each.package.name}.{short}" for each in matches])
-    return _made(matches[0])
+    return matches[0].package, _made(matches[0])
 
 
 def _offered(package: Package) -> Iterator[_Offered]:

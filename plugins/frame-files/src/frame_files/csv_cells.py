@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
+
 from frame_files.json_text import json_cell, scalar_text
 
-_PLAIN = frozenset({int, float})
-_TEXT = frozenset({str})
-_FORMULA_STARTS = frozenset("=+-@\t\r")
+_TRUTH = {True: "true", False: "false"}
+_FORMULA_STARTS = "=+-@\t\r"
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 
 
@@ -17,37 +18,45 @@ class Cells:
 
     def __init__(self, null: str, escape: bool) -> None:
         self._null, self._escape = null, escape
-        as_it_is = frozenset({type(None)}) if null == "" else frozenset()
-        self._plain, self._text = _PLAIN | as_it_is, _TEXT | as_it_is
 
-    def table(self, rows: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-        """The rows with every value as text, or as an int or a float that `csv` writes exactly.
+    def table(self, rows: Sequence[Sequence[Any]]) -> list[tuple[str, ...]]:
+        """The rows with every value as text. Raises ValueError or TypeError for a value that has none.
 
         Column by column, as most columns need no look at their cells: 0.9 us a row of ten fields where cell by
         cell took 4.3 to 4.6.
         """
-        columns = list(zip(*rows, strict=True))
-        changed = False
-        for number, column in enumerate(columns):
-            kinds = set(map(type, column))
-            if kinds <= self._plain or (kinds <= self._text and not self._risky(column)):
-                continue
-            columns[number] = tuple([self.cell(value) for value in column])
-            changed = True
-        return list(zip(*columns, strict=True)) if changed else list(rows)
+        return list(zip(*map(self._texts, zip(*rows, strict=True)), strict=True))
 
-    def _risky(self, column: Sequence[str | None]) -> bool:
-        return self._escape and not _FORMULA_STARTS.isdisjoint([text[:1] for text in column if text])
+    def _texts(self, column: Sequence[Any]) -> Sequence[str]:
+        kinds = set(map(type, column))
+        if type(None) in kinds:
+            return self._with_nulls(column)
+        if kinds in ({int}, {float}):
+            return _numbers(column)
+        if kinds == {bool}:
+            return [_TRUTH[value] for value in column]
+        if kinds == {str} and not self._risky(column):
+            return column
+        return [self.cell(value) for value in column]
 
-    def cell(self, value: Any) -> Any:
+    def _with_nulls(self, column: Sequence[Any]) -> Sequence[str]:
+        texts = iter(self._texts([value for value in column if value is not None]))
+        return [self._null if value is None else next(texts) for value in column]
+
+    def _risky(self, column: Sequence[str]) -> bool:
+        """Whether a text may have to be escaped: no sign of a formula stands anywhere in most columns."""
+        every = "".join(column) if self._escape else ""
+        return any(sign in every for sign in _FORMULA_STARTS)
+
+    def cell(self, value: Any) -> str:
         """One value as it stands in its cell. Raises ValueError or TypeError for one that has no text."""
         match value:
             case None:
                 return self._null
             case bool():
-                return "true" if value else "false"
+                return _TRUTH[value]
             case int() | float():
-                return value
+                return str(value)
             case str():
                 return self.escaped(value)
             case dict() | list() | tuple():
@@ -61,6 +70,22 @@ class Cells:
         >>> cells.escaped("=1+1"), cells.escaped("-5.2"), cells.escaped("-x")
         ("'=1+1", '-5.2', "'-x")
         """
-        if self._escape and text[:1] in _FORMULA_STARTS and text and not _NUMBER.fullmatch(text):
+        if self._escape and text and text[0] in _FORMULA_STARTS and not _NUMBER.fullmatch(text):
             return "'" + text
         return text
+
+
+def _numbers(column: Sequence[Any]) -> Sequence[str]:
+    """`str` of each of `column`, which are all int or all float.
+
+    orjson writes the same digits in a fifth of the time or less: 0.04 us a number, where `str` takes 0.2 us for an
+    int and up to 0.7 for a float. Where they differ (exponents, nan, what is below 0.0001, an int beyond 64 bits)
+    `str` has its way.
+    """
+    try:
+        text = orjson.dumps(column)[1:-1].decode()
+    except TypeError:
+        return list(map(str, column))
+    if "e" in text or "n" in text or "-0.0000" in text or ",0.0000" in f",{text}":
+        return list(map(str, column))
+    return text.split(",")

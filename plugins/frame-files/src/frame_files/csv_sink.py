@@ -112,7 +112,26 @@ class CsvSink(FileSink):
         except (KeyError, ValueError, TypeError, RecursionError):
             return None
 
-    def _text(self, table: Sequence[Sequence[Any]]) -> str:
+    def _text(self, table: Sequence[Sequence[str]]) -> str:
+        plain = "\n".join(map(self.config.delimiter.join, table)) + "\n"
+        return plain if self._needs_no_quotes(plain, table) else self._quoted(table)
+
+    def _needs_no_quotes(self, plain: str, table: Sequence[Sequence[str]]) -> bool:
+        """Whether `plain`, the cells of `table` with delimiters and line ends between them, holds no others.
+
+        In place of `csv.writer`, which looks at every character in its turn: a third of the time. It quotes the
+        empty cell of a line that has no other.
+        """
+        width = len(table[0])
+        return (
+            width > 1
+            and '"' not in plain
+            and "\r" not in plain
+            and plain.count("\n") == len(table)
+            and plain.count(self.config.delimiter) == len(table) * (width - 1)
+        )
+
+    def _quoted(self, table: Sequence[Sequence[str]]) -> str:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=self.config.delimiter, lineterminator="\n").writerows(table)
         if "\r" not in text.getvalue():
@@ -120,7 +139,7 @@ class CsvSink(FileSink):
         # A lone CR is a line end to a reader, and csv quotes it only where the line terminator has one.
         return "".join(self._line_with_return(row) for row in table)
 
-    def _line_with_return(self, row: Sequence[Any]) -> str:
+    def _line_with_return(self, row: Sequence[str]) -> str:
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=self.config.delimiter, lineterminator="\r\n").writerow(row)
         return text.getvalue().removesuffix("\r\n") + "\n"

@@ -1,8 +1,10 @@
 """`frame plugins`."""
 
+from pathlib import Path
+
 import click
 
-from frame.cli.options import JSON, FrameCommand
+from frame.cli.options import JSON, PIPELINE, FrameCommand
 
 KIND = click.option(
     "--kind",
@@ -60,7 +62,7 @@ def info(name: str, kind: str | None, as_json: bool) -> None:
 def doctor(verbose: bool, as_json: bool) -> int:
     """Import every plugin of every package and say what cannot be used, why, and what would help.
 
-    The exit code is 4 if a package cannot be used.
+    The exit code is 4 if a package cannot be used that is not disabled.
     """
     from frame.cli.exit_codes import ExitCode
     from frame.cli.output import print_data, print_json
@@ -72,7 +74,8 @@ def doctor(verbose: bool, as_json: bool) -> int:
         print_json({"schema_version": 1, "packages": [each.as_json() for each in reports]})
     else:
         print_data(diagnosis(reports, verbose))
-    return ExitCode.DONE if all(each.state == "ok" for each in reports) else ExitCode.PLUGIN
+    usable = all(each.state in {"ok", "disabled"} for each in reports)
+    return ExitCode.DONE if usable else ExitCode.PLUGIN
 
 
 @command.command(cls=FrameCommand)
@@ -110,3 +113,24 @@ def manifest(package: str, check: bool) -> int:
     said = "is up to date" if made.is_current else "is not what the code says" if check else "written"
     print_data(f"{visible(str(made.path))}: {said} ({made.plugins} plugins)")
     return ExitCode.FAILED if check and not made.is_current else ExitCode.DONE
+
+
+@command.command(cls=FrameCommand)
+@PIPELINE
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the lock is not what is installed.")
+def lock(pipeline: Path, check: bool) -> int:
+    """Write plugins.lock beside PIPELINE: the plugin packages that it uses, as they are installed now.
+
+    A run of a pipeline that has a lock uses these packages, unchanged, and imports no other.
+    """
+    from frame.cli.exit_codes import ExitCode
+    from frame.cli.output import columns, print_data, visible
+    from frame.operations import lock_plugins
+
+    written = lock_plugins(pipeline, write=not check)
+    said = "is up to date" if written.is_current else "is not what is installed" if check else "written"
+    packages = [
+        (f"  {each.distribution}", f"{each.version}  {each.record_sha256}") for each in written.packages
+    ]
+    print_data("\n".join([f"{visible(str(written.path))}: {said}", *columns(packages)]))
+    return ExitCode.FAILED if check and not written.is_current else ExitCode.DONE
