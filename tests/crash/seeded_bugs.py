@@ -56,8 +56,8 @@ BUGS = (
     Bug(
         "a made folder is not synced",
         f"{FILES}/publish.py",
-        "    folder.mkdir(exist_ok=True)\n    sync_folder(folder.parent)\n",
-        "    folder.mkdir(exist_ok=True)\n",
+        "            sync_folder(above)\n",
+        "            pass\n",
         "power",
         "files",
     ),

@@ -3,6 +3,7 @@ builds on it has to make it so before it relies on it."""
 
 import random
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +25,12 @@ def killed_at(trace: Trace, at: int) -> dict[str, bytes]:
 
 
 def resumed(sweep: Sweep, before: Trace, at: int, image: dict[str, bytes]) -> Trace | None:
-    """What `before` had asked of the disk up to call `at`, and then a resume of what `image` holds; None if there
-    is nothing to resume."""
+    """What `before` had asked of the disk up to call `at`, and then a resume of what `image` holds, in folders that
+    `before` has made; None if there is nothing to resume."""
     sweep.world.begin()
+    for path, inode in before.disk_after(at).names.items():
+        if inode.is_folder:
+            Path(path).mkdir(parents=True, exist_ok=True)
     put(sweep.world.folder, image)
     if sweep.is_over():
         return None
@@ -93,3 +97,45 @@ def test_power_cuts_in_resumes_at_length(name: str, sweeps: Any, record_property
     survive_cuts_of_resumes(
         sweeps[name], f"long {name}", STOPS_LONG, CUTS_LONG, record_property, "power cuts in resumes"
     )
+
+
+@pytest.mark.parametrize("name", ["files"])
+def test_folders_that_a_killed_run_has_made_are_as_durable_as_what_its_resume_puts_there(
+    name: str, sweeps: Any, record_property: Any
+) -> None:
+    sweep, rng = sweeps[name], random.Random(name)
+    trace = traced(sweep)
+    made = [call.number for call in trace.calls if call.kind == "mkdir"]
+    verdicts = []
+    for at in made:
+        both = resumed(sweep, trace, at, killed_at(trace, at))
+        if both is None:
+            continue  # a folder of receipts is made when all is over
+        for cut in commits_in(both)[-4:]:
+            sweep.world.begin()
+            put(sweep.world.folder, both.disk_after(cut).after_cut(rng, "lost", False))
+            verdicts.append(
+                sweep.go_on(Verdict(Case(f"{name}, killed after {at}, then all lost at {cut}", [])))
+            )
+    wrong = [verdict for verdict in verdicts if verdict.wrong]
+    count(record_property, "power cuts in resumes, sampled", images=len(verdicts), bad=len(wrong))
+    assert verdicts
+    assert not wrong, f"{len(wrong)} of {len(verdicts)}\n" + "\n".join(map(str, wrong[:5]))
+
+
+def test_a_record_is_durable_with_the_folders_that_are_made_for_it(sweeps: Any) -> None:
+    sweep = sweeps["files"]
+    sweep.world.begin()
+    root, store = sweep.world.folder, sweep.world.folder / "new" / "deep" / "audit.db"
+    audit = ("--audit", f"sqlite:///{store}")
+
+    end = sweep.ask("run", "pipeline.yaml", *audit, fault=TRACE, log=sweep.log)
+    trace = read_trace(root, {}, sweep.log)
+    commits = [call.number for call in trace.calls if call.path == f"{store}-wal" and "sync" in call.kind]
+
+    assert end.code in DONE, end.stderr
+    assert commits
+    for at in commits:
+        assert str(store) in trace.disk_after(at).after_cut(random.Random(0), "lost", False), at
+    image = trace.disk_after(len(trace.calls)).after_cut(random.Random(0), "lost", False)
+    assert [name for name in image if name.endswith(".receipt")]

@@ -1,5 +1,6 @@
 """What is synced before what, and who may write at all."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -36,8 +37,9 @@ def trace(monkeypatch):
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
 @pytest.mark.parametrize("mode", ["fail", "overwrite"])
 def test_data_is_durable_before_its_position_is_told_and_before_it_gets_its_name(
-    drive, tmp_path, trace, mode
+    drive, tmp_path, trace, mode, monkeypatch
 ):
+    monkeypatch.chdir(tmp_path)
     sink = drive.opened("jsonl", tmp_path / "new" / "out", on_existing=mode)
     drive.put(sink, [{"a": 1}])
     sink.position()
@@ -54,6 +56,18 @@ def test_data_is_durable_before_its_position_is_told_and_before_it_gets_its_name
         ("name", "out.part"),
         ("fsync", "new"),
     ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_folders_that_a_killed_process_may_have_made_and_not_synced_are_synced(tmp_path, trace, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new" / "deep").mkdir(parents=True)
+
+    with contextlib.closing(PartFile(str(tmp_path / "new" / "deep" / "out"))) as part:
+        part.begin()
+        part.write(b"x")
+
+    assert trace == [("fsync", "new"), ("fsync", tmp_path.name), ("write", "out.part")]
 
 
 def test_a_sync_that_failed_is_not_tried_again(tmp_path, monkeypatch):

@@ -42,9 +42,20 @@ def _write(path: Path, text: str, mode: int, *, replace: bool) -> None:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     except FileExistsError as error:
         raise Refused(f"{folder} is a file where a folder is needed") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it, durably: one that is there may be what a killed process has not synced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    here = Path.cwd()
+    for above in folder.absolute().parents:
+        with suppress(PermissionError):  # nobody who may not read it has made a folder there
+            sync(above)
+        if above == here or above.is_mount():
+            return
 
 
 def sync(path: Path) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from frame.audit import migrations, schema
 from frame.audit.backend import Rows
-from frame.audit.durable import sync
+from frame.audit.durable import make_folder, sync
 from frame.errors import AuditError, Refused, UsageError
 
 APPLICATION_ID = 0x66726D65
@@ -144,7 +144,7 @@ def _build(path: Path) -> None:
     _refuse_network(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         _write_schema(beside, str(path))
         _publish(beside, path)
     except OSError as error:

@@ -4,8 +4,10 @@ import hashlib
 import hmac
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
+from frame.audit.durable import make_folder, sync
 from frame.errors import Refused, TryAgainLater
 
 KEY_VARIABLE = "FRAME_FINGERPRINT_KEY"
@@ -72,12 +74,13 @@ def _write(path: Path, key: bytes) -> None:
     """Whole or not at all: a reader never sees half a key."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(key)
             file.flush()
             os.fsync(file.fileno())
         os.link(beside, path)
+        sync(path.parent)  # a record whose key is lost takes every secret for another one
     except FileExistsError as error:
         raise TryAgainLater(f"another run is making {path} just now: start this one again") from error
     except OSError as error:
@@ -86,4 +89,5 @@ def _write(path: Path, key: bytes) -> None:
             f"Make the folder writable, or give a key in {KEY_VARIABLE}"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

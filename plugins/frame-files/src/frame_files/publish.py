@@ -250,12 +250,14 @@ def sha256_of(path: str) -> tuple[int, str]:
 
 
 def make_folder(folder: Path) -> None:
-    """Make `folder` and those above it, durably, unless they are there."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    """Make `folder` and those above it, durably: one that is there may be what a killed process has not synced."""
+    folder.mkdir(parents=True, exist_ok=True)
+    here = Path.cwd()
+    for above in folder.absolute().parents:
+        with contextlib.suppress(PermissionError):  # nobody who may not read it has made a folder there
+            sync_folder(above)
+        if above == here or above.is_mount():
+            return
 
 
 def sync_folder(folder: Path) -> None:
