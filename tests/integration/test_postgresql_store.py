@@ -10,8 +10,10 @@ from urllib.parse import quote
 
 import pytest
 from frame.audit import database as store
-from frame.audit import postgresql_schema, schema
+from frame.audit import migrations, postgresql_schema, schema, views
+from frame.audit.migrations import NEWEST, v0001_packed_record
 from frame.audit.recorder import Recorder
+from frame.audit.verify import verify_store
 from frame.errors import AuditError, Refused, UsageError
 from frame.events import RunStatus
 from frame.operations import init_store
@@ -66,9 +68,38 @@ def test_init_makes_a_store_once(empty: str) -> None:
 
     assert (first.returncode, first.stderr) == (0, "")
     assert first.stdout.startswith("made audit store postgresql:///bare")
-    assert json.loads(again.stdout)["from_version"] == 2
+    assert json.loads(again.stdout)["from_version"] == NEWEST
     with store.open(empty) as database:
         Recorder(database).begin(opening()).finish(RunStatus.EMPTY, {}, 5)
+
+
+def test_init_brings_a_store_of_version_2_up_to_date_and_its_readers_go_on_reading(
+    roles: tuple[str, str], empty: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = empty.replace("frame_owner", quote(roles[1]))
+    with monkeypatch.context() as before:
+        before.setattr(migrations, "MIGRATIONS", migrations.MIGRATIONS[:2])
+        before.setattr(migrations, "NEWEST", 2)
+        for name, query in views_of_version_2().items():
+            before.setitem(views.VIEWS, name, query)
+        init_store(empty, readers=roles[1:])
+
+    with pytest.raises(Refused, match=r"has schema version 2, and this frame writes 3.*brings it up to date"):
+        store.open(empty)
+    done = init_store(empty)
+
+    assert (done.from_version, done.version) == (2, NEWEST)
+    with store.open(empty) as database:
+        assert verify_store(database, None).all_findings == []
+    with store.open(reader) as database, database.reading() as connection:
+        assert connection.exec_driver_sql("SELECT place FROM batch_members").all() == []
+
+
+def views_of_version_2() -> dict[str, str]:
+    """Those that are other ones since; they were the same in version 1."""
+    made = (statement.partition(" AS ") for statement in v0001_packed_record.statements())
+    found = {start.removeprefix("CREATE VIEW "): query for start, _, query in made}
+    return {name: found[name] for name in ("batch_members", "token_parents")}
 
 
 def test_a_schema_of_somebody_else_is_left_alone(empty: str, postgresql: Server) -> None:
@@ -83,7 +114,7 @@ def test_a_store_of_a_newer_frame_is_refused(postgresql_store: str) -> None:
     with store.open(postgresql_store) as database, database.writing() as connection:
         connection.exec_driver_sql("INSERT INTO migrations VALUES (99, 'future', 0)")
 
-    with pytest.raises(Refused, match="has schema version 99, and this frame knows 2"):
+    with pytest.raises(Refused, match=f"has schema version 99, and this frame knows {NEWEST}"):
         store.open(postgresql_store)
 
 
@@ -160,7 +191,7 @@ def test_a_writer_records_runs_and_can_do_nothing_else(postgresql: Server, roles
                 "DROP TABLE frame.segments",
                 "ALTER TABLE segments DISABLE TRIGGER USER",
                 "CREATE TABLE frame.mine (n int)",
-                "INSERT INTO migrations VALUES (3, 'mine', 0)",
+                "INSERT INTO migrations VALUES (99, 'mine', 0)",
                 "UPDATE segments SET run = 2",
                 "TRUNCATE segments",
             ):
@@ -262,7 +293,7 @@ def test_two_who_make_one_store_at_once_make_it_once(empty: str) -> None:
 
     said = [json.loads(maker.communicate(timeout=120)[0])["from_version"] for maker in makers]
 
-    assert sorted(said) == [0, 2, 2]
+    assert sorted(said) == [0, NEWEST, NEWEST]
 
 
 def test_a_number_that_no_column_holds_is_refused_in_every_database(store_url: str) -> None:

@@ -42,6 +42,7 @@ class MadeUpRun:
         self.unconfirmed: list[tuple[ev.SinkIntended, list[int]]] = []
         self.written: dict[int, list[int]] = {OUT: [], REJECTS: []}
         self.open_batches: dict[int, tuple[int, list[int]]] = {}
+        self.accepted: dict[int, list[int]] = {}
         self.waiting: dict[int, list[int]] = {}
         self.passed: list[int] = []
 
@@ -217,6 +218,7 @@ class MadeUpRun:
         numbers = [self.visit(token, node) for token in tokens]
         self.events.append(ev.Buffered(node, numbers, tokens, batch, 4, 5, 6))
         self.open_batches[batch][1].extend(tokens)
+        self.accepted.setdefault(batch, []).extend(tokens)
         return []
 
     def flush(self, batch: int) -> list[int]:
@@ -467,6 +469,22 @@ def test_counters_are_those_of_the_outcomes(database: Database, seed: int, sizes
     assert counters["open"] == 0
     assert (counters["succeeded"], counters["failed"]) == (outcomes["success"], outcomes["failure"])
     assert (counters["forked"], counters["merged"]) == (ended["forked"], ended["merged"])
+
+
+@relaxed
+@given(**runs)
+def test_members_stand_in_the_order_in_which_their_batch_took_them_in(
+    database: Database, seed: int, sizes: list[int]
+) -> None:
+    story = MadeUpRun(seed)
+
+    run = record(database, story, sizes)
+
+    with database.reading() as connection:
+        asked = f"SELECT batch, place, token FROM batch_members WHERE run = {run} ORDER BY batch, place"
+        found = [tuple(row) for row in connection.exec_driver_sql(asked)]
+    told = sorted(story.accepted.items())
+    assert found == [(batch, place, token) for batch, tokens in told for place, token in enumerate(tokens)]
 
 
 def test_kept_rows_are_found_by_token(database: Database) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from frame.audit import database as store
 from frame.audit import schema
+from frame.audit.migrations import NEWEST
 from frame.audit.sqlite import APPLICATION_ID
 from frame.errors import AuditError, Refused, UsageError
 from sqlalchemy import insert, text
@@ -49,7 +50,7 @@ def shredded_store(path: Path) -> None:
         (truncated_store, Refused, "is a SQLite file, but not an audit store"),
         (Path.mkdir, Refused, "is a directory"),
         (shredded_store, AuditError, "damaged: restore it from a copy"),
-        (store_of_a_newer_frame, Refused, "has schema version 99, and this frame knows 2"),
+        (store_of_a_newer_frame, Refused, f"has schema version 99, and this frame knows {NEWEST}"),
     ],
     ids=["zero bytes", "garbage", "another database", "cut short", "directory", "shredded", "newer"],
 )

@@ -2,14 +2,16 @@
 
 import gzip
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from frame.audit import database as store
 from frame.audit import migrations, queries
 from frame.audit.decoding import read_chunks
-from frame.audit.migrations import v0001_packed_record, v0002_chained_record
+from frame.audit.migrations import v0001_packed_record, v0002_chained_record, v0003_places_in_batches
 from frame.audit.recorder import Recorder
+from frame.audit.verify import verify_store
 from frame.errors import AuditError
 from frame.events import Chunk, PayloadKind, RunStatus, SinkConfirmed
 from sqlalchemy import create_engine
@@ -21,8 +23,12 @@ CRASHED = "018bcfe5-6800-7000-8000-000000000000"
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """A store as schema version 1 wrote it: a run with failures, forks and batches, and one that crashed."""
-    path = tmp_path / "audit.db"
-    path.write_bytes(gzip.decompress((STORES / "v1.db.gz").read_bytes()))
+    return of_version(1, tmp_path)
+
+
+def of_version(number: int, folder: Path) -> Path:
+    path = folder / f"v{number}.db"
+    path.write_bytes(gzip.decompress((STORES / f"v{number}.db.gz").read_bytes()))
     return path
 
 
@@ -57,6 +63,7 @@ def test_step_by_step_from_nothing_leads_to_the_schema_of_a_new_store(tmp_path: 
     with engine.begin() as connection:
         v0001_packed_record.apply(connection)
         v0002_chained_record.apply(connection)
+        v0003_places_in_batches.apply(connection)
     engine.dispose()
 
     assert schema_texts(stepped) == schema_texts(new)
@@ -96,7 +103,8 @@ def test_an_old_store_is_migrated_once(old: Path) -> None:
         applied = connection.exec_driver_sql("SELECT number, name FROM migrations ORDER BY number").all()
         logged = connection.exec_driver_sql("SELECT kind FROM store_log").scalars().all()
 
-    assert [tuple(row) for row in applied] == [(1, "packed record"), (2, "chained record")]
+    names = "packed record", "chained record", "places in batches"
+    assert [tuple(row) for row in applied] == list(enumerate(names, 1))
     assert logged == ["migrated"]
 
 
@@ -111,3 +119,34 @@ def test_an_old_store_that_cannot_be_migrated_stays_as_it_was(old: Path) -> None
         store.open(f"sqlite:///{old}")
 
     assert schema_texts(old) == before
+
+
+def test_members_are_counted_from_the_beginning_of_a_batch_since_version_3(tmp_path: Path) -> None:
+    """The store was kept by schema version 2: a batch that took in two rows a commit."""
+    path, new = of_version(2, tmp_path), tmp_path / "new.db"
+    asked = "SELECT chunk, token, place FROM batch_members ORDER BY token"
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute(asked).fetchall() == [(0, 0, 0), (0, 1, 1), (1, 2, 0), (1, 3, 1), (2, 4, 0)]
+
+    store.open(f"sqlite:///{new}").close()
+    with store.open(f"sqlite:///{path}") as database, database.reading() as connection:
+        found = [tuple(row) for row in connection.exec_driver_sql(asked)]
+        report = verify_store(database, None)
+
+    assert found == [(0, 0, 0), (0, 1, 1), (1, 2, 2), (1, 3, 3), (2, 4, 4)]
+    assert schema_texts(path) == schema_texts(new)
+    assert report.all_findings == []
+
+
+def test_a_store_whose_runs_are_chained_excuses_none_when_it_is_migrated(tmp_path: Path) -> None:
+    path = of_version(2, tmp_path)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("blocks", "checkpoints"):
+            connection.execute(f"DROP TRIGGER {table}_no_delete")
+            connection.execute(f"DELETE FROM {table}")
+        connection.commit()
+
+    with store.open(f"sqlite:///{path}") as database:
+        said = [finding.what for finding in verify_store(database, None).all_findings]
+
+    assert "the run has no blocks, and was recorded when every commit had one" in said

@@ -37,7 +37,7 @@ ABOUT: dict[str, str] = {
     "tokens": "one row a token, with the commit in which it came into being and the way it did: source, fork, "
     "expansion, merge or batch, or that it was carried on from another run",
     "carried_tokens": "which token of which other run a token carries on, as in a retry of dead letters",
-    "batch_members": "which tokens an aggregation held, in order",
+    "batch_members": "which tokens an aggregation held; `place` is their order in the batch, from 0",
     "batch_outputs": "which tokens came out of a batch",
     "batches": "one row a batch, with its trigger and its end",
     "token_parents": "which token came from which; an output of a batch comes from all members",

@@ -123,13 +123,17 @@ _CARRIED_TOKENS = (
     + " AND s.kind = 'carried'"
 )
 
-_BATCH_MEMBERS = (
-    _unpacked(
-        f"s.run, s.batch, s.node, s.chunk, s.position, {_TOKEN} AS token, {_VISIT} AS visit, "
-        "s.part * 2500 + k.n AS place"
-    )
-    + " AND s.kind = 'buffered'"
-)
+# A batch fills in several commits: how many members came before is summed up once a segment. The window is over
+# whole batches, so that a question for one batch, or one run, reads no other; `+chunk` keeps SQLite from reading the
+# whole run in the order of its key instead.
+_BATCH_MEMBERS = f"""
+SELECT s.run, s.batch, s.node, s.chunk, s.position, {_TOKEN} AS token, {_VISIT} AS visit,
+       CAST(s.earlier + k.n AS BIGINT) AS place
+FROM (SELECT run, batch, node, chunk, position, size, first_token, token_width, tokens, visit, visit_width, visits,
+             sum(size) OVER (PARTITION BY run, batch ORDER BY +chunk, position, part) - size AS earlier
+      FROM segments WHERE kind = 'buffered' AND batch IS NOT NULL) s
+CROSS JOIN numbers k WHERE k.n < s.size
+"""
 
 _BATCH_OUTPUTS = (
     _unpacked(
@@ -156,9 +160,10 @@ _TOKEN_PARENTS = " UNION ALL ".join(
         + " AND s.kind = 'expanded'",
         _unpacked(f"s.run, s.first_child + k.n / NULLIF(s.fan, 0), {_TOKEN}, 'merge', s.chunk, s.position")
         + " AND s.kind = 'merged' AND s.fan > 0",
-        """
-        SELECT o.run, o.token, m.token, 'batch', o.chunk, o.position
-        FROM batch_outputs o JOIN batch_members m ON m.run = o.run AND m.batch = o.batch
+        f"""
+        SELECT o.run, o.token, {_TOKEN}, 'batch', o.chunk, o.position
+        FROM batch_outputs o JOIN segments s ON s.run = o.run AND s.batch = o.batch CROSS JOIN numbers k
+        WHERE k.n < s.size AND s.kind = 'buffered'
         """,
     ]
 )

@@ -8,7 +8,7 @@ from frame.audit import schema
 from frame.audit.decoding import tokens_of
 from frame.audit.export.kinds import Record
 from frame.audit.export.source import RunRecord, Stored, by_token, events, nth_digest
-from frame.audit.packing import SEGMENT, unpack
+from frame.audit.packing import unpack
 from frame.audit.tokens import LATE
 
 _s, _c, _e = schema.segments.c, schema.confirmations.c, schema.errors.c
@@ -112,8 +112,11 @@ def _decision(record: RunRecord, part: Stored) -> Record:
 def batch_members(record: RunRecord) -> Iterator[Record]:
     """One a token in a batch, batch by batch, in the order in which they were accepted."""
     order = _s.batch, _s.chunk, _s.position, _s.part
+    batch, earlier = None, 0
     for part in record.segments(_s.batch.is_not(None), _s.kind == "buffered", order=order):
         numbers = visit_numbers(part)
+        if part.batch != batch:
+            batch, earlier = part.batch, 0
         for place, token in enumerate(tokens_of(part)):
             yield {
                 "batch": part.batch,
@@ -122,8 +125,9 @@ def batch_members(record: RunRecord) -> Iterator[Record]:
                 "position": part.position,
                 "token": token,
                 "visit": numbers[place],
-                "place": part.part * SEGMENT + place,
+                "place": earlier + place,
             }
+        earlier += part.size
 
 
 def batch_outputs(record: RunRecord) -> Iterator[Record]:

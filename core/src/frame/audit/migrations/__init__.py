@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, inspect, select
 
 from frame.audit import schema
-from frame.audit.migrations import fresh, v0001_packed_record, v0002_chained_record
+from frame.audit.migrations import fresh, v0001_packed_record, v0002_chained_record, v0003_places_in_batches
 from frame.audit.store_log import LogKind, append
 from frame.errors import Refused
 
@@ -26,8 +26,11 @@ class Migration:
 MIGRATIONS: tuple[Migration, ...] = (
     Migration(1, "packed record", v0001_packed_record.apply),
     Migration(2, "chained record", v0002_chained_record.apply),
+    Migration(3, "places in batches", v0003_places_in_batches.apply),
 )
 NEWEST = MIGRATIONS[-1].number
+CHAINED = 2
+"""The first version whose runs have blocks."""
 
 
 def version(connection: Connection) -> int:
@@ -59,15 +62,19 @@ def migrate(
         done = MIGRATIONS[stands_at:]
         for migration in done:
             migration.apply(connection)
-    _stamp(connection, done, now_us)
+    _stamp(connection, stands_at, done, now_us)
 
 
-def _stamp(connection: Connection, done: tuple[Migration, ...], now_us: int) -> None:
-    """Record what the store has gone through; the first record of the log names all of it."""
+def _stamp(connection: Connection, stood_at: int, done: tuple[Migration, ...], now_us: int) -> None:
+    """Record what the store has gone through, and which runs are from before there were blocks."""
     rows = [{"number": each.number, "name": each.name, "applied_us": now_us} for each in done]
     if rows:
         connection.execute(insert(schema.migrations), rows)
         applied = connection.execute(select(schema.migrations).order_by(schema.migrations.c.number))
-        runs = connection.scalar(select(func.max(schema.run_headers.c.run))) or 0
-        detail = {"applied": [[row.number, row.name, row.applied_us] for row in applied], "runs_before": runs}
+        newest = select(func.max(schema.run_headers.c.run))
+        runs_before = (connection.scalar(newest) or 0) if stood_at < CHAINED else 0
+        detail = {
+            "applied": [[row.number, row.name, row.applied_us] for row in applied],
+            "runs_before": runs_before,
+        }
         append(connection, LogKind.MIGRATED, now_us, detail)

@@ -40,6 +40,14 @@ def create_views(connection: Connection) -> None:
         connection.exec_driver_sql(f"CREATE VIEW {name} AS {query}")
 
 
+def replace_view(connection: Connection, name: str) -> None:
+    """Define a view of an older store as it is defined now, with the same columns; who may read it still may."""
+    create = "CREATE VIEW" if connection.dialect.name == "sqlite" else "CREATE OR REPLACE VIEW"
+    if create == "CREATE VIEW":
+        connection.exec_driver_sql(f"DROP VIEW {name}")
+    connection.exec_driver_sql(f"{create} {name} AS {views.VIEWS[name]}")
+
+
 def triggers() -> dict[str, str]:
     """SQLite's statements that make every table of facts append-only, by the trigger's name."""
     return {
