@@ -129,8 +129,6 @@ def lock(pipeline: Path, check: bool) -> int:
 
     written = lock_plugins(pipeline, write=not check)
     said = "is up to date" if written.is_current else "is not what is installed" if check else "written"
-    packages = [
-        (f"  {each.distribution}", f"{each.version}  {each.record_sha256}") for each in written.packages
-    ]
+    packages = [(each.distribution, f"{each.version}  {each.record_sha256}") for each in written.packages]
     print_data("\n".join([f"{visible(str(written.path))}: {said}", *columns(packages)]))
     return ExitCode.FAILED if check and not written.is_current else ExitCode.DONE
