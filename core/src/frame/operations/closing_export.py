@@ -57,11 +57,7 @@ def closing_export(loaded: LoadedPipeline, key: "PrivateKey | None") -> ClosingE
     asked = loaded.config.export
     if asked is None:
         return ClosingExport()
-    path = loaded.folder / asked.path
-    try:
-        own = None if asked.sign is None else signing_key(loaded.folder / asked.sign)
-    except UsageError as error:
-        raise ConfigError([loaded.positions.problem(("export", "sign"), str(error))]) from None
+    path, own = loaded.folder / asked.path, key_of_export(loaded)
     try:
         check(asked.format, _named(path, "a-run"), asked.overwrite)
     except (Refused, UsageError) as error:
@@ -70,6 +66,17 @@ def closing_export(loaded: LoadedPipeline, key: "PrivateKey | None") -> ClosingE
         )
         raise ConfigError([loaded.positions.problem(("export", "path"), str(error), remedy)]) from None
     return ClosingExport(asked.format, path, own or key, asked.overwrite)
+
+
+def key_of_export(loaded: LoadedPipeline) -> "PrivateKey | None":
+    """The key that the pipeline names for its export. Raises ConfigError if it cannot be used."""
+    asked = loaded.config.export
+    if asked is None or asked.sign is None:
+        return None
+    try:
+        return signing_key(loaded.folder / asked.sign)
+    except UsageError as error:
+        raise ConfigError([loaded.positions.problem(("export", "sign"), str(error))]) from None
 
 
 def _named(path: Path, run_id: str) -> Path:

@@ -7,8 +7,9 @@ from types import MappingProxyType
 from typing import Any
 
 from frame.config.json_schema import pipeline_schema
+from frame.errors import ConfigError, Problem
 from frame.graph import render
-from frame.operations.compile import Pipeline, compile_pipeline
+from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.plugin.registry import Registry
 
 
@@ -45,15 +46,34 @@ class Picture:
 
 
 def validate(pipeline: Pipeline, registry: Registry | None = None) -> Validation:
-    """What a run of `pipeline` would execute. Opens and touches nothing.
+    """What a run of `pipeline` would execute. Touches nothing, and reads its secrets and signing keys alone.
 
     Raises ConfigError with every problem that was found; UnusablePlugins if plugins are the problem.
     """
     compiled = compile_pipeline(pipeline, registry)
+    _check_keys(compiled)
     kinds = Counter(str(node.kind) for node in compiled.graph.nodes)
     return Validation(
         compiled.graph.name, compiled.loaded.file, MappingProxyType(dict(kinds)), compiled.warnings
     )
+
+
+def _check_keys(compiled: Compiled) -> None:
+    """Raises ConfigError if a run could not sign what it is to sign."""
+    from frame.operations.anchoring import anchoring_of
+    from frame.operations.closing_export import key_of_export
+
+    problems: list[Problem] = []
+    for look in (
+        lambda: anchoring_of(compiled.loaded, compiled.audit_url),
+        lambda: key_of_export(compiled.loaded),
+    ):
+        try:
+            look()
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
 
 
 def graph_of(pipeline: Pipeline, registry: Registry | None = None, *, svg: bool = False) -> Picture:

@@ -13,8 +13,8 @@ from frame.cli.options import JSON, PIPELINE, FrameCommand
 def command(pipeline: Path, as_json: bool) -> None:
     """Check PIPELINE and list every problem, each with its place and what would help.
 
-    Nothing is opened or touched, and the answer is the same on every machine: whether inputs are there and outputs
-    may be written, `frame run` looks before it begins. The exit code is 3 if the file is not valid, 4 if
+    Nothing is touched, and of what the file names only secrets and signing keys are read: whether inputs are there
+    and outputs may be written, `frame run` looks before it begins. The exit code is 3 if the file is not valid, 4 if
     all it needs is a plugin that is missing or broken.
     """
     from frame.cli.output import plugins_apart, print_data, print_json, say, visible
