@@ -80,6 +80,24 @@ def test_whatever_the_limit_on_open_files_the_cause_is_told(tmp_path: Path, most
     assert (tmp_path / "out" / "out.jsonl").exists() == (ended.code == 0)
 
 
+def test_a_run_that_can_have_no_event_loop_says_so_without_noise(tmp_path: Path) -> None:
+    place = slow(tmp_path, rows=1)
+    text = (tmp_path / "pipeline.yaml").read_text()
+    place.put("pipeline.yaml", text.replace("    plugin: python", "    concurrency: 2\n    plugin: python"))
+
+    ends = {}
+    for most in range(10, 17):
+        shutil.rmtree(tmp_path / ".frame", ignore_errors=True)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        ends[most] = place.run(limits={resource.RLIMIT_NOFILE: most})
+
+    assert {most: ended.code for most, ended in ends.items() if ended.code not in (0, 3, 4, RESUMABLE)} == {}
+    assert [ended.err for ended in ends.values() if "Exception ignored" in ended.err] == []
+    without_loop = [ended for ended in ends.values() if "no event loop can be begun" in ended.err]
+    assert [ended.code for ended in without_loop] == [RESUMABLE] * len(without_loop) != []
+    assert ends[16].code == 0, ends[16].err
+
+
 @pytest.mark.parametrize("most_mb", [110, 125, 140, 200])
 def test_a_run_that_is_given_too_little_memory_ends_and_loses_nothing(tmp_path: Path, most_mb: int) -> None:
     place = Place(tmp_path).through(f"id\n{'x' * 5_000_000}\n" + "1\n" * 2_000)

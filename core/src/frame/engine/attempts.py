@@ -11,6 +11,8 @@ All of it runs on one event loop in a thread of its own. Plugins that block are 
 
 import asyncio
 import inspect
+import selectors
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
@@ -34,6 +36,7 @@ from frame.engine.failures import (
 )
 from frame.engine.limits import RateLimiter
 from frame.engine.workers import Workers
+from frame.errors import OutOfResources
 from frame.events import AttemptFailed, ErrorInfo, VisitStatus
 from frame.graph.model import CallPolicy
 from frame.rows import Row
@@ -92,10 +95,10 @@ class _Stopped(Exception):
 
 
 class EventLoop:
-    """An asyncio loop in a daemon thread."""
+    """An asyncio loop in a daemon thread. Raises OutOfResources if the process may have no more open files."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._run, name="frame-attempts", daemon=True)
         self._thread.start()
 
@@ -114,6 +117,19 @@ class EventLoop:
         if left:
             self._loop.run_until_complete(asyncio.wait(left, timeout=TIDY_S))
         self._loop.close()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        # A loop that was made by halves complains on stderr when it is dropped: what it needs is tried before.
+        with selectors.DefaultSelector():
+            for end in socket.socketpair():
+                end.close()
+        return asyncio.new_event_loop()
+    except OSError as error:
+        raise OutOfResources(
+            f"no event loop can be begun, which nodes with retries or concurrency need: {error.strerror}"
+        ) from error
 
 
 class Attempts:
