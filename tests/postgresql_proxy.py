@@ -21,10 +21,14 @@ class Loss(StrEnum):
 
 
 class Proxy:
-    """Listens on a port of the loopback. `lose` is asked about every COMMIT, by its number from 0."""
+    """Listens on a port of the loopback. `lose` is asked about every COMMIT, by its number from 0.
+
+    One that is LATE comes after `late_s`, or as soon as `late` is set.
+    """
 
     def __init__(self, server: Path, lose: Callable[[int], Loss | None] = lambda _: None) -> None:
         self.lose, self.commits, self.lost = lose, 0, 0
+        self.late, self.late_s = threading.Event(), 0.05
         self._server = server
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
@@ -90,7 +94,7 @@ class Proxy:
                 continue
             _close(client)
             if loss is Loss.LATE:
-                threading.Event().wait(0.05)
+                self.late.wait(self.late_s)
             if loss is not Loss.REQUEST:
                 server.sendall(message)
                 threading.Event().wait(0.2)  # as long as the server may want to read and to answer

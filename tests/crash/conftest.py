@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from tests.crash.pipelines import PIPELINES
+from tests.crash.records import PostgresqlRecord, Record
 from tests.crash.shim import compiler
 from tests.crash.sweep import Sweep
 from tests.crash.world import Frame, Service, World
+from tests.postgresql_server import Server
+from tests.stores import store_on
 
 collect_ignore = ["plugins"]  # they are installed, not imported from here
 
@@ -43,15 +46,15 @@ def service() -> Iterator[Service]:
 
 
 class Sweeps(dict[str, Sweep]):
-    """The sweep of each pipeline, made when it is asked for."""
+    """The sweep of each pipeline, made when it is asked for. `record`: where they all keep theirs, if in one place."""
 
-    def __init__(self, frame: Frame, service: Service) -> None:
+    def __init__(self, frame: Frame, service: Service, record: Record | None = None) -> None:
         super().__init__()
-        self._frame, self._service = frame, service
+        self._frame, self._service, self._record = frame, service, record
 
     def __missing__(self, name: str) -> Sweep:
-        world = World(PIPELINES[name], self._frame.home / "worlds" / name, self._service)
-        self[name] = Sweep(self._frame, world)
+        folder = self._frame.home / ("worlds" if self._record is None else "worlds-postgresql") / name
+        self[name] = Sweep(self._frame, World(PIPELINES[name], folder, self._service, self._record))
         return self[name]
 
 
@@ -59,3 +62,10 @@ class Sweeps(dict[str, Sweep]):
 def sweeps(frame: Frame, service: Service) -> Sweeps:
     """Pipeline -> its sweep."""
     return Sweeps(frame, service)
+
+
+@pytest.fixture(scope="session")
+def postgresql_sweeps(frame: Frame, service: Service, postgresql: Server) -> Iterator[Sweeps]:
+    """The same, with every record in one database, emptied for each case."""
+    with store_on(postgresql) as url:
+        yield Sweeps(frame, service, PostgresqlRecord(postgresql, url))

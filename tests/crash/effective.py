@@ -3,10 +3,10 @@
 Two runs of one pipeline over one input have the same effective audit, however often one of them was killed.
 """
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
+import json
 from typing import Any
+
+from tests.crash.records import newest, rows_in
 
 VOLATILE = (
     "ids of runs (in the keys of writes, too), hosts, processes, epochs and leases",
@@ -19,7 +19,7 @@ VOLATILE = (
 
 _LAST_STATES = """
 SELECT token, visit, node, status, digest, error_type, error_message FROM (
-    SELECT token, visit, node, status, hex(output_digest) AS digest, error_type, error_message,
+    SELECT token, visit, node, status, output_digest AS digest, error_type, error_message,
            row_number() OVER (PARTITION BY token, visit, node ORDER BY attempt DESC) AS nth
     FROM node_states WHERE run = :run
 ) WHERE nth = 1
@@ -27,66 +27,47 @@ SELECT token, visit, node, status, digest, error_type, error_message FROM (
 
 QUERIES = {
     "status": "SELECT status FROM runs WHERE run = :run",
-    "counters": "SELECT json_extract(detail, '$.counters') FROM runs WHERE run = :run",
-    "rows": 'SELECT "row", token, hex(digest), valid FROM rows WHERE run = :run',
+    "counters": "SELECT detail FROM runs WHERE run = :run",
+    "rows": 'SELECT "row", token, digest, valid FROM rows WHERE run = :run',
     "validation errors": 'SELECT "row", token, place, sink, error_type, error_message FROM validation_errors'
     " WHERE run = :run",
-    "tokens": 'SELECT token, origin, "row", node, hex(digest) FROM tokens WHERE run = :run',
+    "tokens": 'SELECT token, origin, "row", node, digest FROM tokens WHERE run = :run',
     "parents": "SELECT token, parent, kind FROM token_parents WHERE run = :run",
     "states": _LAST_STATES,
     "routes": "SELECT token, visit, node, label, mode, clause, reached_limit FROM routing_events WHERE run = :run",
     "batches": "SELECT batch, node, members, status, triggered_by, mode FROM batches WHERE run = :run",
     "members": "SELECT batch, node, token, visit,"
     " row_number() OVER (PARTITION BY batch ORDER BY chunk, position, place) FROM batch_members WHERE run = :run",
-    "outputs": "SELECT batch, node, token, hex(digest) FROM batch_outputs WHERE run = :run",
-    "writes": "SELECT node, intent, rows, hex(content_sha256), status, rejected, sink_position"
+    "outputs": "SELECT batch, node, token, digest FROM batch_outputs WHERE run = :run",
+    "writes": "SELECT node, intent, rows, content_sha256, status, rejected, sink_position"
     " FROM sink_intents WHERE run = :run",
-    "artifacts": "SELECT node, uri, size_bytes, hex(sha256), rows FROM artifacts WHERE run = :run",
-    "calls": "SELECT DISTINCT node, visit, token, kind, hex(request_sha256), hex(answer_sha256) FROM calls"
+    "artifacts": "SELECT node, uri, size_bytes, sha256, rows FROM artifacts WHERE run = :run",
+    "calls": "SELECT DISTINCT node, visit, token, kind, request_sha256, answer_sha256 FROM calls"
     " WHERE run = :run AND status = 'ok'",
     "outcomes": "SELECT token, outcome, path, node, sink, fallback, reason, error_type, error_message, batch,"
     " fork_group, expand_group, merge_group FROM token_outcomes WHERE run = :run",
 }
 
 
-def effective(store: Path) -> dict[str, list[Any]]:
-    """The effective audit of the newest run in `store`, every part of it sorted."""
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        run, run_id = newest(connection)
-        return {
-            name: sorted(
-                (
-                    tuple(_told(value, run_id) for value in row)
-                    for row in connection.execute(query, {"run": run})
-                ),
-                key=repr,
-            )
-            for name, query in QUERIES.items()
-        }
+def effective(url: str) -> dict[str, list[Any]]:
+    """The effective audit of the newest run in the store at `url`, every part of it sorted."""
+    found = newest(url)
+    assert found is not None
+    run, run_id = found
+    said = {
+        name: sorted(
+            (tuple(_told(value, run_id) for value in row) for row in rows_in(url, query, run=run)), key=repr
+        )
+        for name, query in QUERIES.items()
+    }
+    said["counters"] = [json.loads(detail)["counters"] for (detail,) in said["counters"]]
+    return said
 
 
 def _told(value: Any, run_id: str) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
     return value.replace(run_id, "RUN") if isinstance(value, str) else value
-
-
-def newest(connection: sqlite3.Connection) -> tuple[int, str]:
-    """Number and id of the run that was begun last."""
-    number, run_id = connection.execute(
-        "SELECT run, run_id FROM run_headers ORDER BY run DESC LIMIT 1"
-    ).fetchone()
-    return number, run_id
-
-
-def run_id_in(store: Path) -> str | None:
-    """The id of the newest run in `store`; None if there is no store, or no run in it."""
-    if not store.exists():
-        return None
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        try:
-            found = connection.execute("SELECT run_id FROM run_headers ORDER BY run DESC LIMIT 1").fetchone()
-        except sqlite3.OperationalError:
-            return None
-    return None if found is None else str(found[0])
 
 
 def differences(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> list[str]:

@@ -52,6 +52,8 @@ PRELOADED = (
     "pyarrow",
     "pyarrow.parquet",
     "sqlite3",
+    "frame.audit.postgresql_session",
+    "sqlalchemy.dialects.postgresql.psycopg",
     "http.client",
     "cel",
 )

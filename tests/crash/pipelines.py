@@ -1,7 +1,7 @@
 """Six small pipelines that have, together, every kind of node, every file format, and every class of delivery.
 
 Chunks are five rows, so that a run has several commits and batches, forks and loops that are open at each of them.
-`{service}` is the URL of the loopback service.
+`{service}` is the URL of the loopback service, `{audit}` that of the record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ _HEAD = """
 frame: 1
 name: {name}
 source: {{plugin: csv, options: {{path: in.csv}}, schema: {{fields: {{n: int, team: int, what: str}}}}{source}}}
-audit: {{url: "sqlite:///{{folder}}/audit.db", writer: {writer}, lease: {lease}}}
+audit: {{url: "{{audit}}", writer: {writer}, lease: {lease}}}
 settings: {{chunk_rows: 5, max_latency: 60s}}
 """
 

@@ -7,14 +7,14 @@ POST /CASE/forget    begin anew
 """
 
 import json
-import sqlite3
 import sys
 import threading
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.crash.records import rows_in
 
 
 @dataclass
@@ -81,8 +81,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def is_announced(audit: str, key: str) -> bool:
     """Whether the record says, to everybody who reads it, that a delivery with this key will come (CONTRACTS G2)."""
-    with closing(sqlite3.connect(f"file:{audit}?mode=ro", uri=True)) as connection:
-        return connection.execute("SELECT 1 FROM intents WHERE write_key = ?", (key,)).fetchone() is not None
+    return bool(rows_in(audit, "SELECT 1 FROM intents WHERE write_key = :key", key=key))
 
 
 class Server(ThreadingHTTPServer):

@@ -1,7 +1,7 @@
 /* Counts, over all threads, the calls by which a process touches the world, and makes one of them go wrong.
 
    Preloaded into a real `frame`. A call counts when it is about a path under CRASH_ROOT, about a socket of the
-   loopback interface, or (CRASH_STDOUT) about standard output. Nothing happens before `crash_arm` has read the
+   loopback interface or of a PostgreSQL server, or (CRASH_STDOUT) about standard output. Nothing happens before `crash_arm` has read the
    environment: when the library is loaded, or, in a process that was forked from one that has loaded it, when
    it is called there.
 
@@ -31,6 +31,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,8 +105,12 @@ static int is_below_root(const char *path) {
     return root_length && !strncmp(path, root, root_length) && (path[root_length] == '/' || !path[root_length]);
 }
 
-static int is_loopback(const struct sockaddr *address, char *place) {
+static int is_near(const struct sockaddr *address, char *place) {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)address;
+    if (address->sa_family == AF_UNIX) {
+        strcpy(place, "postgresql");
+        return strstr(((const struct sockaddr_un *)address)->sun_path, "/.s.PGSQL.") != NULL;
+    }
     if (address->sa_family != AF_INET || (ntohl(v4->sin_addr.s_addr) >> 24) != 127) return 0;
     snprintf(place, PATH_MAX, "tcp:%d", ntohs(v4->sin_port));
     return 1;
@@ -126,7 +131,7 @@ static int place_of_fd(int fd, char *place) {
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
     if (syscall(SYS_getpeername, fd, &peer, &size) < 0) return 0;
-    return is_loopback((struct sockaddr *)&peer, place);
+    return is_near((struct sockaddr *)&peer, place);
 }
 
 static int place_of_path(int folder, const char *path, char *place) {
@@ -472,7 +477,7 @@ ssize_t recv(int fd, void *buffer, size_t size, int flags) {
 int connect(int fd, const struct sockaddr *address, socklen_t length) {
     REAL(int, connect, int, const struct sockaddr *, socklen_t);
     struct call call = {.kind = "connect"};
-    int matters = mode != OFF && is_loopback(address, call.place), fate = FATE;
+    int matters = mode != OFF && is_near(address, call.place), fate = FATE;
     return fate == 1 ? -1 : (int)after(&call, real(fd, address, length));
 }
 

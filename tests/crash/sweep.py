@@ -1,13 +1,12 @@
 """Killing a run at one call after the other, resuming it, and comparing it with one that nobody disturbed."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.crash.effective import differences, effective, run_id_in
+from tests.crash.effective import differences, effective
+from tests.crash.records import run_id_in, status_in
 from tests.crash.shim import COUNT, NONE, Call, Fault, calls_in
 from tests.crash.world import Ended, Frame, World
 
@@ -77,13 +76,11 @@ class Sweep:
 
     def _undisturbed(self) -> Baseline:
         self.world.begin()
-        end = self.frame(self.world.folder, "run", "pipeline.yaml", fault=COUNT, log=self.log)
+        end = self.ask("run", "pipeline.yaml", fault=COUNT, log=self.log)
         assert end.code in DONE, end.stderr
-        run_id = run_id_in(self.world.audit)
+        run_id = run_id_in(self.world.url)
         assert run_id is not None
-        return Baseline(
-            end.code, self.world.contents(run_id), effective(self.world.audit), calls_in(self.log)
-        )
+        return Baseline(end.code, self.world.contents(run_id), effective(self.world.url), calls_in(self.log))
 
     def run(self, fault: Fault = NONE, log: Path | None = None, failpoint: str = "") -> Ended:
         """Start the run, or go on with it if it is on record."""
@@ -95,12 +92,14 @@ class Sweep:
 
     def ask(self, *args: str, env: Mapping[str, str] | None = None, **options: Any) -> Ended:
         """Run `frame ARGS` on the record of this world."""
-        environment = {"FRAME_AUDIT": f"sqlite:///{self.world.audit}", "FRAME_FAILPOINT": "", **(env or {})}
-        return self.frame(self.world.folder, *args, env=environment, **options)
+        environment = {"FRAME_AUDIT": self.world.url, "FRAME_FAILPOINT": "", **(env or {})}
+        end = self.frame(self.world.folder, *args, env=environment, **options)
+        self.world.record.settle()
+        return end
 
     def command(self) -> tuple[str, str]:
         """What `frame` has to be asked for now."""
-        run_id = run_id_in(self.world.audit)
+        run_id = run_id_in(self.world.url)
         return ("run", "pipeline.yaml") if run_id is None else ("resume", run_id)
 
     def survive(self, case: Case) -> Verdict:
@@ -131,11 +130,11 @@ class Sweep:
 
     def is_over(self) -> bool:
         """Whether the newest run on record has ended well."""
-        return status_in(self.world.audit) in ENDED_WELL
+        return status_in(self.world.url) in ENDED_WELL
 
     def compare(self) -> list[str]:
         """What is not as the undisturbed run has left it."""
-        run_id = run_id_in(self.world.audit)
+        run_id = run_id_in(self.world.url)
         assert run_id is not None
         contents = self.world.contents(run_id)
         wrong = [
@@ -143,16 +142,8 @@ class Sweep:
             for name, expected in self.baseline.contents.items()
             if contents[name] != expected
         ]
-        wrong += differences(effective(self.world.audit), self.baseline.audit)
+        wrong += differences(effective(self.world.url), self.baseline.audit)
         verified = self.ask("verify", run_id)
         if verified.code != 0:
             wrong.append(f"frame verify: exit {verified.code}: {verified.stdout}{verified.stderr}")
         return wrong
-
-
-def status_in(store: Path) -> str | None:
-    """The status of the newest run in `store`, if there is one."""
-    if run_id_in(store) is None:
-        return None
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        return str(connection.execute("SELECT status FROM runs ORDER BY run DESC LIMIT 1").fetchone()[0])

@@ -93,7 +93,7 @@ def limited(sweep: Sweep, kind: str, limit: int) -> Verdict:
     done = subprocess.run(
         [sys.executable, "-c", LIMITS, kind, str(limit), *sweep.command()],
         cwd=sweep.world.folder,
-        env={**sweep.frame.environment, "FRAME_AUDIT": f"sqlite:///{sweep.world.audit}"},
+        env={**sweep.frame.environment, "FRAME_AUDIT": sweep.world.url},
         capture_output=True,
         text=True,
         check=False,

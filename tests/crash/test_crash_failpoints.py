@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.crash.effective import run_id_in
 from tests.crash.figures import count
+from tests.crash.records import run_id_in
 from tests.crash.sweep import DONE, Case, Sweep, Verdict
 from tests.crash.world import ROOT
 
@@ -71,14 +71,14 @@ def test_a_retry_of_dead_letters_that_is_killed_can_be_resumed(sweeps: Any) -> N
     pipeline.write_text(pipeline.read_text().replace("on_error: broken", unhandled))
     first = sweep.run()
     assert first.code == 1, "the pipeline leaves dead letters"
-    run_id = run_id_in(sweep.world.audit)
+    run_id = run_id_in(sweep.world.url)
 
     plan = {"FRAME_FAILPOINT": f"{OF_RETRIES}=kill"}
     killed = sweep.ask("dead-letters", "retry", str(run_id), "--all", env=plan)
     again = sweep.run()
 
     assert killed.was_killed, killed.stderr
-    assert run_id_in(sweep.world.audit) != run_id
+    assert run_id_in(sweep.world.url) != run_id
     assert again.code in DONE, again.stderr
     assert sweep.ask("verify", "--all").code == 0
 

@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "examples" / "flights"
 KILLS, PARTS = 1000, 20
 MORE = """
 settings: {chunk_rows: 200}
-audit: {url: "sqlite:///{folder}/audit.db"}
+audit: {url: "{audit}"}
 """
 
 

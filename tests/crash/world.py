@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.crash.pipelines import Pipeline
+from tests.crash.records import Record, SqliteRecord
 from tests.crash.shim import NONE, Fault, build
 
 HERE = Path(__file__).parent
@@ -134,7 +135,8 @@ class Service:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "service_program.py")],
+            [sys.executable, "-m", "tests.crash.service_program"],
+            cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -146,9 +148,9 @@ class Service:
         with urllib.request.urlopen(f"{self.url}/{case}", timeout=30) as answer:
             return json.load(answer)
 
-    def forget(self, case: str, audit: Path) -> None:
-        """Begin anew; deliveries have to be announced in `audit`."""
-        said = json.dumps({"audit": str(audit)}).encode()
+    def forget(self, case: str, audit: str) -> None:
+        """Begin anew; deliveries have to be announced in the store at the URL `audit`."""
+        said = json.dumps({"audit": audit}).encode()
         with urllib.request.urlopen(f"{self.url}/{case}/forget", data=said, timeout=30) as answer:
             answer.read()
 
@@ -161,21 +163,34 @@ class Service:
 
 
 class World:
-    """A folder for runs of `pipeline`, made anew for each case at the same path."""
+    """A folder for runs of `pipeline`, made anew for each case at the same path.
 
-    def __init__(self, pipeline: Pipeline, folder: Path, service: Service) -> None:
+    `record`: where frame keeps its record, a file in the folder if not given.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, folder: Path, service: Service, record: Record | None = None
+    ) -> None:
         self.pipeline, self.folder, self.service = pipeline, folder, service
+        self.record = record or SqliteRecord(self.audit)
         self.case = f"{folder.parent.name}-{pipeline.name}"
 
     @property
     def audit(self) -> Path:
+        """The file of a record in SQLite."""
         return self.folder / "audit.db"
+
+    @property
+    def url(self) -> str:
+        """Where the record is."""
+        return self.record.url
 
     def begin(self) -> None:
         """Only the pipeline and its input are there, and the service knows nothing."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        text = self.pipeline.text.replace("{folder}", str(self.folder))
+        self.record.empty()
+        text = self.pipeline.text.replace("{audit}", self.url)
         text = text.replace("{service}", f"{self.service.url}/{self.case}")
         (self.folder / "pipeline.yaml").write_text(text)
         (self.folder / "in.csv").write_text(self.pipeline.rows)
@@ -186,7 +201,7 @@ class World:
             else:
                 content(self.folder / name)
         if self.pipeline.uses_service:
-            self.service.forget(self.case, self.audit)
+            self.service.forget(self.case, self.url)
 
     def contents(self, run_id: str) -> dict[str, Any]:
         """What the sinks hold: bytes of files, rows of tables, deliveries that were applied."""
