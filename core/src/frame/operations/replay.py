@@ -1,6 +1,5 @@
 """Doing a run over, from its record, to see whether it comes to the same."""
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -137,8 +136,7 @@ def replay(
     from frame.audit import database
 
     now_us = (clock or SystemClock()).time_us()
-    path = pipeline if isinstance(pipeline, str | os.PathLike) else None
-    with database.open(store_url(audit, path), create=False) as store:
+    with database.open(store_url(audit, pipeline), create=False) as store:
         number, details, graded = _find(store, run, now_us)
         compiled = compile_pipeline(file_of(details, pipeline), registry)
         changed = accepted_changes(store, number, details, compiled, accept=accept_changes, remedies=REMEDIES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from frame.config.load import load
 from frame.errors import UsageError
-from frame.operations.compile import audit_url_of
+from frame.operations.compile import Pipeline, audit_url_of
 
 VARIABLE = "FRAME_AUDIT"
 USUAL_STORE, USUAL_PIPELINE = Path(".frame", "audit.db"), Path("pipeline.yaml")
@@ -14,17 +14,17 @@ USUAL_STORE, USUAL_PIPELINE = Path(".frame", "audit.db"), Path("pipeline.yaml")
 
 def store_url(
     audit: str | None = None,
-    pipeline: str | os.PathLike[str] | None = None,
+    pipeline: Pipeline | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> str:
     """The URL of the audit store to read.
 
-    The first of: `audit`; the store of `pipeline`; the variable FRAME_AUDIT; `.frame/audit.db` in this folder; the
-    store of `pipeline.yaml` in this folder. Raises UsageError if there is none of them.
+    The first of: `audit`; the store of `pipeline`, if that is a file; the variable FRAME_AUDIT; `.frame/audit.db` in
+    this folder; the store of `pipeline.yaml` in this folder. Raises UsageError if there is none of them.
     """
     if audit:
         return audit
-    if pipeline is not None:
+    if isinstance(pipeline, str | os.PathLike):
         return audit_url_of(load(pipeline))
     if environ.get(VARIABLE):
         return environ[VARIABLE]
