@@ -1,6 +1,5 @@
 """Retrying dead letters: a linked run takes them from the record and goes on with them where they failed."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +11,10 @@ from frame.engine.standing import standing
 from frame.errors import Refused
 from frame.failpoints import reached
 from frame.graph.open_forks import open_fork_at
-from frame.operations.anchoring import anchoring_of
 from frame.operations.asker import asker
 from frame.operations.changes import Remedies, accepted_changes
-from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
-from frame.operations.conducting import conduct
+from frame.operations.conducting import Prepared, conduct, prepare
 from frame.operations.published import check_published
 from frame.operations.recorded import file_of
 from frame.operations.run import opening_of
@@ -77,37 +74,16 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
     from frame.audit import database
     from frame.audit.patience import Patience
 
-    clock = clock or SystemClock()
-    path = pipeline if isinstance(pipeline, str | os.PathLike) else None
-    url = store_url(audit, path)
+    url = store_url(audit, pipeline)
     with database.open(url, create=False) as store:
-        retry = _Retry(store, run, clock)
+        retry = _Retry(store, run, clock or SystemClock())
         compiled = compile_pipeline(file_of(retry.details, pipeline), registry)
-        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
-        accepted = accepted_changes(
-            store, retry.number, retry.details, compiled, accept=accept_changes, remedies=REMEDIES
-        )
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+        accepted = retry.accept(compiled, accept_changes)
         chosen, kept = retry.choose(tokens, compiled)
         if not chosen:
             return Retried(retry.run_id, (), kept, None)
-        anchoring = anchoring_of(compiled.loaded, url)
-        closing = closing_export(compiled.loaded, anchoring.key)
-        carrying = carrying_of(store, retry.number, chosen)
-        compiled.fingerprints.keep()
-        anchoring.announce(store, clock)
-        recorder, started_us = retry.begin(compiled, chosen, accepted)
-        reached("after_retry_opened")
-        result = conduct(
-            compiled,
-            recorder,
-            started_us,
-            clock,
-            anchoring=anchoring,
-            stop=stop,
-            listeners=listeners,
-            resumption=linked(store, recorder.run, compiled, carrying),
-        )
-        closing.write(store, result)
+        result = retry.carry_on(prepare(compiled, url), chosen, accepted, stop, listeners)
         return Retried(retry.run_id, tuple(chosen), kept, result)
 
 
@@ -119,8 +95,8 @@ class _Retry:
 
         self._store, self._clock = store, clock
         with store.reading() as connection:
-            self.number = queries.find_run(connection, run)
-            self.details: RunDetails = queries.describe_run(connection, self.number, clock.time_us())
+            self._number = queries.find_run(connection, run)
+            self.details: RunDetails = queries.describe_run(connection, self._number, clock.time_us())
             self.run_id = self.details.summary.run_id
             self._check(connection)
 
@@ -128,24 +104,24 @@ class _Retry:
         from frame.audit.linked_runs import family_of, is_given_up, is_over, is_under_way, last_artifacts
         from frame.audit.purge import purge_of
 
-        if not is_over(connection, self.number):
+        if not is_over(connection, self._number):
             raise Refused(
                 f"run {self.run_id} has not come to its end, so its dead letters have to wait: "
                 f"frame resume {self.run_id}"
             )
-        if is_given_up(connection, self.number):
+        if is_given_up(connection, self._number):
             raise Refused(
                 f"run {self.run_id} was given up at its first failed row, as abort_on_error says, and what it had "
                 "begun to write was never published: run the pipeline anew"
             )
-        family = family_of(connection, self.number)
+        family = family_of(connection, self._number)
         for relative in family:
             if is_under_way(connection, relative, self._clock.time_us()):
                 raise Refused(
                     f"run {relative.run_id} goes on with the same sinks and has not come to its end: "
                     f"frame resume {relative.run_id}"
                 )
-        purged = purge_of(connection, self.number)
+        purged = purge_of(connection, self._number)
         if purged is not None:
             raise Refused(f"the rows of run {self.run_id} are no longer on record: they were {purged}")
         if not self.details.settings["payloads"]:
@@ -153,6 +129,12 @@ class _Retry:
                 f"run {self.run_id} kept no rows (payloads: none), so there is nothing to retry with"
             )
         check_published(last_artifacts(connection, family).values())
+
+    def accept(self, compiled: Compiled, accept: bool) -> tuple[str, ...]:
+        """What has changed since the run. Raises Refused if that is not, or cannot be, accepted."""
+        return accepted_changes(
+            self._store, self._number, self.details, compiled, accept=accept, remedies=REMEDIES
+        )
 
     def choose(
         self, asked: Sequence[int] | None, compiled: Compiled
@@ -162,8 +144,8 @@ class _Retry:
         from frame.audit.dead_letters import failures
 
         with self._store.reading() as connection:
-            wanted = set(open_tokens(connection, self.number, asked, self._clock.time_us()))
-            nodes = {each.token: each.node for each in failures(connection, self.number)}
+            wanted = set(open_tokens(connection, self._number, asked, self._clock.time_us()))
+            nodes = {each.token: each.node for each in failures(connection, self._number)}
         reasons = {node: _why_not(compiled, node) for node in set(nodes.values())}
         chosen = [token for token, node in nodes.items() if token in wanted and not reasons[node]]
         kept = tuple(
@@ -173,7 +155,33 @@ class _Retry:
             raise Refused(f"token {kept[0][0]} of run {self.run_id} cannot be carried on: {kept[0][1]}")
         return chosen, kept
 
-    def begin(
+    def carry_on(
+        self,
+        prepared: Prepared,
+        tokens: Sequence[int],
+        accepted: Sequence[str],
+        stop: threading.Event | None,
+        listeners: Sequence[Listener],
+    ) -> RunResult:
+        """What came of the linked run that carries `tokens` on. Raises Refused if somebody else was faster."""
+        compiled = prepared.compiled
+        carrying = carrying_of(self._store, self._number, tokens)
+        compiled.fingerprints.keep()
+        prepared.anchoring.announce(self._store, self._clock)
+        recorder, started_us = self._begin(compiled, tokens, accepted)
+        reached("after_retry_opened")
+        resumption = linked(self._store, recorder.run, compiled, carrying)
+        return conduct(
+            prepared,
+            recorder,
+            started_us,
+            self._clock,
+            stop=stop,
+            listeners=listeners,
+            resumption=resumption,
+        )
+
+    def _begin(
         self, compiled: Compiled, tokens: Sequence[int], accepted: Sequence[str]
     ) -> "tuple[RunRecorder, int]":
         """The new run, on record together with what it is for. Raises Refused if somebody else was faster."""
@@ -190,7 +198,7 @@ class _Retry:
             "by": asker(),
             "accepted_changes": list(accepted),
         }
-        note = note_retry(self.number, tokens, said, opening.started_us)
+        note = note_retry(self._number, tokens, said, opening.started_us)
         return Recorder(self._store).begin(opening, note), opening.started_us
 
 

@@ -12,11 +12,9 @@ from frame.engine.standing import Standing, standing
 from frame.errors import Refused, TryAgainLater
 from frame.events import RunStatus
 from frame.failpoints import reached
-from frame.operations.anchoring import anchoring_of
 from frame.operations.changes import Remedies, accepted_changes
-from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
-from frame.operations.conducting import conduct
+from frame.operations.conducting import conduct, prepare
 from frame.operations.dead_letter_retry import carried_on
 from frame.operations.recorded import file_of
 from frame.operations.stores import store_url
@@ -59,79 +57,78 @@ def resume(
     from frame.audit.patience import Patience
 
     clock = clock or SystemClock()
-    path = pipeline if isinstance(pipeline, str | os.PathLike) else None
-    url = store_url(audit, path)
+    url = store_url(audit, pipeline)
     with database.open(url, create=False) as store:
-        number, details = _find(store, run, clock)
-        compiled = compile_pipeline(file_of(details, pipeline), registry)
-        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
-        anchoring = anchoring_of(compiled.loaded, url)
-        closing = closing_export(compiled.loaded, anchoring.key)
-        accepted = accepted_changes(
-            store, number, details, compiled, accept=accept_changes, remedies=REMEDIES
+        stopped = _Stopped(store, run, clock)
+        compiled = compile_pipeline(file_of(stopped.details, pipeline), registry)
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+        prepared = prepare(compiled, url)
+        accepted = stopped.accept(compiled, accept_changes)
+        resumption = stopped.resumption(compiled)
+        prepared.anchoring.announce(store, clock)
+        recorder = stopped.take_over(compiled, resumption, accepted)
+        since_us = stopped.details.summary.started_us
+        return conduct(
+            prepared, recorder, since_us, clock, stop=stop, listeners=listeners, resumption=resumption
         )
-        resumption = _resumption(store, number, details, compiled)
-        anchoring.announce(store, clock)
-        recorder = _take_over(store, details, compiled, accepted, clock)
+
+
+class _Stopped:
+    """A run that was stopped or has crashed. Raises Refused if it has come to its end."""
+
+    def __init__(self, store: "Database", run: str, clock: Clock) -> None:
+        from frame.audit import queries
+        from frame.audit.giving_up import given_up
+        from frame.audit.recorder import ENDED_WELL
+
+        self._store, self._clock = store, clock
+        with store.reading() as connection:
+            self._number = queries.find_run(connection, run)
+            self.details: RunDetails = queries.describe_run(connection, self._number, clock.time_us())
+            given = given_up(connection, self._number)
+        self._run_id, status = self.details.summary.run_id, self.details.summary.status
+        if status in ENDED_WELL:
+            raise Refused(
+                f"run {self._run_id} is {status.value.replace('_', ' ')}; there is nothing to resume"
+            )
+        if given is not None:
+            raise Refused(f"run {self._run_id} was {given}; there is nothing to resume")
+
+    def accept(self, compiled: Compiled, accept: bool) -> tuple[str, ...]:
+        """What has changed since the run began. Raises Refused if that is not, or cannot be, accepted."""
+        return accepted_changes(
+            self._store, self._number, self.details, compiled, accept=accept, remedies=REMEDIES
+        )
+
+    def resumption(self, compiled: Compiled) -> "Resumption":
+        """Where the run stands. Raises Refused if nothing is left of it."""
+        from frame.audit.history import RunHistory
+        from frame.engine.resumption import Resumption
+
+        carried = carried_on(self._store, self._number)
+        history = RunHistory(self._store, self._number)
+        stands = standing(compiled.graph, history.chunks(payloads=False))
+        _refuse_ended(self.details, stands)
+        return Resumption(compiled.graph, stands, history, None if carried is None else carried())
+
+    def take_over(
+        self, compiled: Compiled, resumption: "Resumption", accepted: tuple[str, ...]
+    ) -> "RunRecorder":
+        """The record of the run, to go on with. Raises TryAgainLater while another process holds it."""
+        from frame.audit.recorder import Recorder
+
+        recorder = Recorder(self._store).resume(
+            self._run_id,
+            self._clock.time_us(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            lease_s=compiled.loaded.config.audit.lease.total_seconds(),
+            detail={"accepted_changes": list(accepted)} if accepted else None,
+        )
         reached("after_takeover")
         if recorder.next_chunk != resumption.stands.next_chunk:
-            raise TryAgainLater(f"another process has written to run {recorder.run_id} just now; ask again")
-        result = conduct(
-            compiled,
-            recorder,
-            details.summary.started_us,
-            clock,
-            anchoring=anchoring,
-            stop=stop,
-            listeners=listeners,
-            resumption=resumption,
-        )
-        closing.write(store, result)
-        return result
-
-
-def _find(store: "Database", run: str, clock: Clock) -> tuple[int, "RunDetails"]:
-    """Raises Refused if the run has come to its end."""
-    from frame.audit import queries
-    from frame.audit.recorder import ENDED_WELL
-
-    with store.reading() as connection:
-        number = queries.find_run(connection, run)
-        details = queries.describe_run(connection, number, clock.time_us())
-    status = details.summary.status
-    if status in ENDED_WELL:
-        raise Refused(
-            f"run {details.summary.run_id} is {status.value.replace('_', ' ')}; there is nothing to resume"
-        )
-    return number, details
-
-
-def _resumption(store: "Database", number: int, details: "RunDetails", compiled: Compiled) -> "Resumption":
-    """Where the run stands. Raises Refused if nothing is left of it."""
-    from frame.audit.history import RunHistory
-    from frame.engine.resumption import Resumption
-
-    carried = carried_on(store, number)
-    history = RunHistory(store, number)
-    stands = standing(compiled.graph, history.chunks(payloads=False))
-    _refuse_ended(details, stands)
-    return Resumption(compiled.graph, stands, history, None if carried is None else carried())
-
-
-def _take_over(
-    store: "Database", details: "RunDetails", compiled: Compiled, accepted: tuple[str, ...], clock: Clock
-) -> "RunRecorder":
-    """Raises TryAgainLater while another process holds the run."""
-    from frame.audit.recorder import Recorder
-
-    return Recorder(store).resume(
-        details.summary.run_id,
-        clock.time_us(),
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        lease_s=compiled.loaded.config.audit.lease.total_seconds(),
-        detail={"accepted_changes": list(accepted)} if accepted else None,
-    )
+            raise TryAgainLater(f"another process has written to run {self._run_id} just now; ask again")
+        return recorder
 
 
 def _refuse_ended(details: "RunDetails", stands: Standing) -> None:

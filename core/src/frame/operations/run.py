@@ -14,10 +14,8 @@ from frame.clock import Clock, SystemClock
 from frame.engine.result import RunResult
 from frame.failpoints import reached
 from frame.ids import uuid7
-from frame.operations.anchoring import anchoring_of
-from frame.operations.closing_export import closing_export
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
-from frame.operations.conducting import conduct
+from frame.operations.conducting import conduct, prepare
 from frame.operations.readiness import check_ready
 from frame.operations.recorded import recorded
 from frame.plugin.registry import Registry
@@ -46,9 +44,9 @@ def run(
     ExportError when the run has ended and its export cannot be written.
     """
     compiled = compile_pipeline(pipeline, registry)
-    check_ready(compiled, audit or compiled.audit_url)
-    anchoring = anchoring_of(compiled.loaded, audit or compiled.audit_url)
-    closing = closing_export(compiled.loaded, anchoring.key)
+    url = audit or compiled.audit_url
+    check_ready(compiled, url)
+    prepared = prepare(compiled, url)
     compiled.fingerprints.keep()
     from frame.audit import database  # SQLAlchemy: 0.2 s that a pipeline which is not valid need not take
     from frame.audit.patience import Patience
@@ -56,22 +54,12 @@ def run(
 
     clock = clock or SystemClock()
     patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
-    with database.open(audit or compiled.audit_url, patience=patience) as store:
-        anchoring.announce(store, clock)
+    with database.open(url, patience=patience) as store:
+        prepared.anchoring.announce(store, clock)
         opening = opening_of(compiled, clock)
         recorder = Recorder(store).begin(opening)
         reached("after_run_opened")
-        result = conduct(
-            compiled,
-            recorder,
-            opening.started_us,
-            clock,
-            anchoring=anchoring,
-            stop=stop,
-            listeners=listeners,
-        )
-        closing.write(store, result)
-        return result
+        return conduct(prepared, recorder, opening.started_us, clock, stop=stop, listeners=listeners)
 
 
 def opening_of(compiled: Compiled, clock: Clock) -> "RunOpening":
