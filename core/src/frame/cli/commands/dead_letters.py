@@ -1,13 +1,17 @@
 """`frame dead-letters`."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from frame.cli.conducting import conducting
 from frame.cli.options import AUDIT, BESIDE, JSON, MOVED, FrameCommand
+
+if TYPE_CHECKING:
+    from frame.operations import Retried
 
 RUN = click.argument("run")
 TOKENS = click.argument("tokens", type=click.IntRange(min=0), nargs=-1, metavar="[TOKEN]...")
@@ -103,36 +107,36 @@ def retry(
     If the new run is stopped, `frame resume` goes on with it. The other exit codes are those of `frame run`.
     """
     from frame.cli.conducting import conduct, store_option
-    from frame.cli.output import print_json, say
-    from frame.cli.rendering.dead_letters import kept_lines, retried_as_json, retried_line
-    from frame.operations import Retried, retry_dead_letters
+    from frame.cli.rendering.dead_letters import retried_as_json
+    from frame.operations import retry_dead_letters
 
-    done: list[Retried] = []
     named = _chosen(tokens, every)
+    again = partial(
+        retry_dead_letters, run, named, pipeline=pipeline, audit=audit, accept_changes=accept_changes
+    )
+    done: list[Retried] = []
 
     def carry_on(stop: Any, listeners: Any, clock: Any) -> Any:
-        found = retry_dead_letters(
-            run,
-            named,
-            pipeline=pipeline,
-            audit=audit,
-            accept_changes=accept_changes,
-            stop=stop,
-            listeners=listeners,
-            clock=clock,
-        )
-        done.append(found)
-        return found.result
+        done.append(again(stop=stop, listeners=listeners, clock=clock))
+        return done[0].result
 
     code = conduct(
         carry_on, lambda: store_option(audit, pipeline), **shown, facts=lambda: retried_as_json(done[0])
     )
-    if done[0].result is None and shown["as_json"]:
-        print_json({"schema_version": 1, "run": None, **retried_as_json(done[0]), "exit_code": code})
-    said = [*kept_lines(done[0]), *([] if shown["quiet"] else [retried_line(done[0])])]
+    _tell(done[0], code, as_json=shown["as_json"], quiet=shown["quiet"])
+    return code
+
+
+def _tell(done: "Retried", code: int, *, as_json: bool, quiet: bool) -> None:
+    """What a retry came to beside its run, which has told of itself if there was one."""
+    from frame.cli.output import print_json, say
+    from frame.cli.rendering.dead_letters import kept_lines, retried_as_json, retried_line
+
+    if done.result is None and as_json:
+        print_json({"schema_version": 1, "run": None, **retried_as_json(done), "exit_code": code})
+    said = [*kept_lines(done), *([] if quiet else [retried_line(done)])]
     if said:
         say(*said)
-    return code
 
 
 @command.command(cls=FrameCommand)
