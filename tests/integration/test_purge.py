@@ -182,7 +182,11 @@ def nothing(place: Place) -> None:
     ("names", "spoil", "because"),
     [
         (["good", "bad", "good"], nothing, "it has 1 open dead letter: retry or resolve them"),
-        (["good"], interrupted, "it is interrupted and can be resumed"),
+        (
+            ["good"],
+            interrupted,
+            "it is interrupted and can be resumed, unless it is given up for good (--give-up)",
+        ),
     ],
 )
 def test_a_run_that_still_needs_its_data_keeps_it(
@@ -200,6 +204,85 @@ def test_a_run_that_still_needs_its_data_keeps_it(
     assert named.code == 8
     assert json.loads(named.out)["kept"][0]["because"] == because
     assert place.on_record("SELECT count(*) FROM payload_data") == kept
+
+
+def crashed(place: Place) -> str:
+    """A run whose process ended after some commits."""
+    place.put("in.csv", "id,name\n" + "".join(f"{n},x\n" for n in range(200)))
+    path = place.put("ends.yaml", PIPELINE.replace("OUT", "ends"))
+    place.put("people.py", STAMP + ENDS)
+    assert place.frame("run", str(path), "--quiet").code == -signal.SIGKILL
+    ((run_id,),) = place.on_record("SELECT run_id FROM run_headers")
+    return str(run_id)
+
+
+ENDS = """
+quick = stamp
+
+def stamp(row):
+    if row["id"] == 140:
+        os.kill(os.getpid(), 9)
+    return quick(row)
+"""
+
+
+def test_a_run_that_could_be_resumed_is_given_up_by_name_and_on_record(place: Place) -> None:
+    run_id = crashed(place)
+    everything = pieces(place)
+    kept = place.frame("purge", "--run", run_id)
+    assert (kept.code, "it is crashed and can be resumed, unless" in kept.out) == (8, True)
+    assert len(pieces(place)) == len(everything) > 0
+
+    planned = place.frame("purge", "--run", run_id, "--give-up", "--dry-run")
+    done = place.frame("purge", "--run", run_id, "--give-up", "--reason", "case 18")
+    resumed = place.frame("resume", run_id).without_traceback()
+
+    assert f"{run_id} could have been resumed and would be given up for good" in planned.out
+    assert (done.code, f"{run_id} could have been resumed and was given up for good" in done.out) == (0, True)
+    assert count_in_files(place, everything) == 0
+    assert resumed.code == 8
+    resumed.says(f"run {run_id} was given up for good on", "(case 18); there is nothing to resume")
+    assert place.json("runs", "show", run_id)["status"] == "failed"
+    assert place.frame("verify", run_id).code == 0
+    assert place.frame("explain", run_id, "--row", "7").code == 0
+
+
+WAITS = """
+import time
+from pathlib import Path
+
+quick = stamp
+
+def stamp(row):
+    if row["id"] == 50:
+        Path("begun").touch()
+        while not Path("go").exists():
+            time.sleep(0.01)
+    return quick(row)
+"""
+
+
+def test_a_run_that_is_worked_on_cannot_be_given_up(place: Place) -> None:
+    place.put("in.csv", "id,name\n" + "".join(f"{n},x\n" for n in range(100)))
+    place.put("slow.yaml", PIPELINE.replace("OUT", "slow").replace("chunk_rows: 30", "chunk_rows: 5"))
+    place.put("people.py", STAMP + WAITS)
+    started = place.start("run", "slow.yaml").until((place.folder / "begun").exists)
+
+    refused = place.frame("purge", "--run", "latest", "--give-up")
+    place.put("go", "")
+    ended = started.end().without_traceback()
+
+    assert (refused.code, "since it has not ended" in refused.out) == (8, True)
+    assert ended.code == 0, ended.err
+
+
+def test_a_run_of_which_every_row_failed_cannot_be_resumed_and_needs_no_giving_up(place: Place) -> None:
+    run_id = run_days_ago(place, 100, ["bad", "bad"])
+    assert place.frame("dead-letters", "resolve", run_id, "--all", "--reason", "known").code == 0
+
+    done = purge(timedelta(days=90), audit=store_of(place))
+
+    assert [(each.run_id, each.status, each.given_up) for each in done.purged] == [(run_id, "failed", False)]
 
 
 def test_a_run_that_is_named_and_too_young_is_kept_and_said_so(place: Place) -> None:
@@ -231,6 +314,7 @@ def test_a_dry_run_changes_nothing(place: Place) -> None:
         (("purge",), "say which runs"),
         (("purge", "--older-than", "soon"), "write a number and a unit"),
         (("purge", "--run", "none"), "there is no run 'none'"),
+        (("purge", "--older-than", "90d", "--give-up"), "runs are given up by name alone"),
     ],
 )
 def test_a_purge_of_nothing_in_particular_is_a_wrong_use(

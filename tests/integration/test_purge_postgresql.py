@@ -1,14 +1,16 @@
 """A purge in PostgreSQL does what it does in a file."""
 
+import signal
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from frame.audit import database
-from frame.operations import explain, purge, run, verify
+from frame.errors import Refused
+from frame.operations import explain, purge, resume, run, verify
 
 from tests.integration.attacked import Place
-from tests.integration.test_purge import NAMES, PIPELINE, STAMP, DaysAgo
+from tests.integration.test_purge import ENDS, NAMES, PIPELINE, STAMP, DaysAgo
 
 
 def test_a_purge_in_postgresql_removes_the_rows_and_leaves_the_proof(
@@ -35,3 +37,26 @@ def test_a_purge_in_postgresql_removes_the_rows_and_leaves_the_proof(
     assert "nobody needs it" in explain(old, row=7, audit=postgresql_store).stories[0].data.why
     assert verify(old, audit=postgresql_store).ok
     assert purge(timedelta(days=90), audit=postgresql_store).purged == ()
+
+
+def test_a_run_that_crashed_is_given_up_and_purged_in_postgresql(
+    tmp_path: Path, postgresql_store: str
+) -> None:
+    place = Place(tmp_path)
+    place.put("people.py", STAMP + ENDS)
+    place.put("in.csv", "id,name\n" + "".join(f"{n},x\n" for n in range(200)))
+    path = place.put("pipeline.yaml", PIPELINE)
+    ended = place.frame("run", str(path), "--quiet", "--audit", postgresql_store)
+    assert ended.code == -signal.SIGKILL
+    kept = purge(runs=["latest"], audit=postgresql_store)
+
+    done = purge(runs=["latest"], give_up=True, reason="case 18", audit=postgresql_store)
+
+    ((run_id, why),) = [(each.run_id, each.kept_because) for each in kept.kept]
+    assert why == "it is crashed and can be resumed, unless it is given up for good (--give-up)"
+    assert [(each.run_id, each.given_up) for each in done.purged] == [(run_id, True)]
+    with pytest.raises(Refused, match=r"was given up for good on .* \(case 18\); there is nothing to resume"):
+        resume(run_id, pipeline=path, audit=postgresql_store)
+    assert verify(run_id, audit=postgresql_store).ok
+    with database.open(postgresql_store) as store, store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM payload_data").scalar_one() == 0

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from frame.audit import schema
 from frame.audit.decoding import origins_of, tokens_of
+from frame.audit.giving_up import given_up
 from frame.audit.leases import is_held
 from frame.audit.recorder import ENDED_WELL, newest_status
 from frame.audit.runs import find_run
@@ -63,7 +64,7 @@ def _tokens_of_kind(connection: Connection, run: int, kind: str) -> set[int]:
 def is_over(connection: Connection, run: int) -> bool:
     """Whether a run has come to its end, well or not, and cannot be gone on with."""
     status = newest_status(connection, run)
-    if status in ENDED_WELL:
+    if status in ENDED_WELL or given_up(connection, run) is not None:
         return True
     return status is RunStatus.FAILED and (is_given_up(connection, run) or not _is_stopped(connection, run))
 

@@ -1,6 +1,7 @@
 """Taking payload bytes out of the record, and nothing else: rows, outputs, requests and answers go, hashes stay.
 
     choose     which runs may lose their bytes, and why the others may not
+    give_up    end a run that could be resumed, if that was asked for: without its bytes it cannot be
     put_down   one transaction: a record in the log of the store (who, when, why, what) and a row of `purges` for each
                run; only from then on do the triggers let bytes of these runs go
     remove     the bytes of a run that was put down, some megabytes a transaction, so that nobody waits long
@@ -8,15 +9,19 @@
 Who is stopped in between leaves a purge that is on record and unfinished; `unfinished` finds it again.
 """
 
+import os
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, delete, exists, func, insert, select
 
 from frame.audit import schema
+from frame.audit.database import Database
 from frame.audit.dead_letter_states import open_count
-from frame.audit.recorder import ENDED_WELL, newest_status
-from frame.audit.runs import describe_run
+from frame.audit.linked_runs import is_over, origin_of
+from frame.audit.recorder import Recorder
+from frame.audit.runs import RunSummary, describe_run
 from frame.audit.store_log import LogKind, append
 from frame.audit.text import from_json
 from frame.clock import as_datetime
@@ -33,7 +38,10 @@ _SAME = and_(*[_data.c[name] == _blocks.c[name] for name in ("run", "chunk", "nu
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A run with payload bytes. `kept_because`: why they have to stay, "" if they may go."""
+    """A run with payload bytes. `kept_because`: why they have to stay, "" if they may go.
+
+    `given_up`: it could be resumed still, and is given up first.
+    """
 
     run: int
     run_id: str
@@ -43,6 +51,7 @@ class Candidate:
     blocks: int
     stored_bytes: int
     kept_because: str = ""
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,43 +69,59 @@ class Purge:
 
 
 def choose(
-    connection: Connection, now_us: int, before_us: int | None = None, runs: Sequence[int] = ()
+    connection: Connection,
+    now_us: int,
+    before_us: int | None = None,
+    runs: Sequence[int] = (),
+    give_up: bool = False,
 ) -> list[Candidate]:
     """Every run that has payload bytes, the oldest first, with whether they may go.
 
     `before_us`: leave out runs that had not ended before then. `runs`: look at these alone, and leave none out.
+    `give_up`: those that could be resumed may go, too.
     """
     headers = schema.run_headers.c
     wanted = select(headers.run).where(exists().where(_data.c.run == headers.run)).order_by(headers.run)
     if runs:
         wanted = wanted.where(headers.run.in_(runs))
-    found = [_candidate(connection, run, now_us, before_us) for run in connection.scalars(wanted).all()]
+    asked = _Asked(now_us, before_us, give_up)
+    found = [_candidate(connection, run, asked) for run in connection.scalars(wanted).all()]
     return [each for each in found if runs or each.kept_because != TOO_YOUNG]
 
 
-def _candidate(connection: Connection, run: int, now_us: int, before_us: int | None) -> Candidate:
-    summary = describe_run(connection, run, now_us).summary
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    now_us: int
+    before_us: int | None
+    give_up: bool
+
+
+def _candidate(connection: Connection, run: int, asked: _Asked) -> Candidate:
+    summary = describe_run(connection, run, asked.now_us).summary
     blocks, stored_bytes = connection.execute(
         select(func.count(), func.sum(_blocks.c.stored_bytes))
         .select_from(_data.join(_blocks, _SAME))
         .where(_data.c.run == run)
     ).one()
     found = summary.run_id, summary.pipeline, summary.status, summary.ended_us
-    because = _why_not(connection, run, now_us, (summary.ended_us, before_us))
-    return Candidate(run, *found, int(blocks), int(stored_bytes or 0), because)
+    is_open = not is_over(connection, run)
+    because = _why_not(connection, summary, asked, is_open=is_open)
+    given_up = is_open and not because
+    return Candidate(run, *found, int(blocks), int(stored_bytes or 0), because, given_up)
 
 
-def _why_not(connection: Connection, run: int, now_us: int, age: tuple[int | None, int | None]) -> str:
-    """`age`: when the run ended, and before when it has to have ended."""
-    ended_us, before_us = age
-    status = newest_status(connection, run)
-    if status is RunStatus.RUNNING:
+def _why_not(connection: Connection, summary: RunSummary, asked: _Asked, *, is_open: bool) -> str:
+    run, ended_us = summary.run, summary.ended_us
+    if summary.status is RunStatus.RUNNING:
         return "it has not ended"
-    if before_us is not None and (ended_us is None or ended_us >= before_us):
+    if asked.before_us is not None and (ended_us is None or ended_us >= asked.before_us):
         return TOO_YOUNG
-    if status not in ENDED_WELL:
-        return f"it is {status.value} and can be resumed"
-    letters = open_count(connection, run, now_us)
+    if is_open and not asked.give_up:
+        return f"it is {summary.status.value} and can be resumed, unless it is given up for good (--give-up)"
+    origin = origin_of(connection, run)
+    if is_open and origin is not None:
+        return f"it is {summary.status.value} with dead letters of run {origin}: frame resume {summary.run_id}"
+    letters = open_count(connection, run, asked.now_us)
     if letters:
         return f"it has {letters} open dead letter{'s' * (letters != 1)}: retry or resolve them"
     heir = _unfinished_heir(connection, run)
@@ -108,9 +133,15 @@ def _unfinished_heir(connection: Connection, run: int) -> str:
     origin = select(headers.run_id).where(headers.run == run).scalar_subquery()
     heirs = connection.execute(select(headers.run, headers.run_id).where(headers.origin_run_id == origin))
     for heir, run_id in heirs.all():
-        if newest_status(connection, heir) not in ENDED_WELL:
+        if not is_over(connection, heir):
             return str(run_id)
     return ""
+
+
+def give_up(store: Database, run: Candidate, at_us: int, by: str, reason: str) -> None:
+    """End a run that could be resumed. Raises TryAgainLater if somebody has begun to work on it."""
+    mine = socket.gethostname(), os.getpid()
+    Recorder(store).resume(run.run_id, at_us, *mine).give_up(at_us, by, reason)
 
 
 def put_down(

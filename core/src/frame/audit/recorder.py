@@ -19,6 +19,7 @@ from frame.audit import chain, conservation, schema
 from frame.audit.chain import Block, Head
 from frame.audit.database import Database
 from frame.audit.encoding import encode
+from frame.audit.giving_up import SAID, given_up
 from frame.audit.leases import FREE, expiry, extend_lease, holder, is_alive, is_held, write_lease
 from frame.audit.merkle import Frontier
 from frame.audit.opening import RunOpening
@@ -170,6 +171,9 @@ class Recorder:
         status = newest_status(connection, run)
         if status in ENDED_WELL:
             raise Refused(f"run {run_id} is {status.value}; there is nothing to resume")
+        given = given_up(connection, run)
+        if given is not None:
+            raise Refused(f"run {run_id} was {given}; there is nothing to resume")
         at_us = self._database.now_us(connection, now_us)
         if status is RunStatus.RUNNING and is_held(found, at_us, host, self._alive):
             left_s = (found.expires_us - at_us) / 1e6
@@ -233,6 +237,12 @@ class RunRecorder:
                 append(connection, LogKind.RUN_ENDED, at_us, {**log, "status": status.value})
 
         self._add({schema.run_changes: [row]}, end, status)
+
+    def give_up(self, at_us: int, by: str, reason: str) -> None:
+        """End the run for good before all is done: nobody resumes it any more. Raises AuditError as `finish` does."""
+        counters = self.database.ask(lambda connection: conservation.fold(connection, self.run).counters())
+        detail = {"counters": counters, SAID: {"by": by, "reason": reason}}
+        self.change("status", RunStatus.FAILED, at_us, detail)
 
     def renew_lease(self, now_us: int) -> None:
         """Stay the holder of the run for another lease. Raises AuditError if another process has taken over."""

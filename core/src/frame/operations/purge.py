@@ -1,7 +1,7 @@
 """Removing the data of old runs from the record, and keeping the proof of what happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -63,6 +63,7 @@ def _as_json(run: "Candidate") -> dict[str, Any]:
         "ended_at": None if run.ended_us is None else as_datetime(run.ended_us).isoformat(),
         "blocks": run.blocks,
         "bytes": run.stored_bytes,
+        "given_up": run.given_up,
     }
 
 
@@ -71,6 +72,7 @@ def purge(
     runs: Sequence[str] = (),
     *,
     reason: str = "",
+    give_up: bool = False,
     dry_run: bool = False,
     audit: str | None = None,
     pipeline: str | PathLike[str] | None = None,
@@ -80,22 +82,26 @@ def purge(
 
     `older_than`: of runs that ended longer ago. `runs`: of these (ids, beginnings of ids, "latest"). At least one of
     them is given; with both a run has to fit both. `reason` goes on record, as does who asks. `dry_run`: say what
-    would be removed, and change nothing.
+    would be removed, and change nothing. `give_up`: of the `runs`, those that could be resumed are ended for good, on
+    record, and lose their data, too.
 
-    A run that can be resumed, or has open dead letters, keeps its data. Raises UsageError if a run is not there.
+    Otherwise a run that can be resumed keeps its data, as does one that has open dead letters, or that a process works
+    on. Raises UsageError if a run is not there, TryAgainLater if a run is taken up while it is given up.
     """
     from frame.audit import database
     from frame.audit.queries import find_run
 
     if older_than is None and not runs:
         raise UsageError("say which runs: --older-than 90d, or --run RUN, or both")
+    if give_up and (not runs or older_than is not None):
+        raise UsageError("runs are given up by name alone: say which with --run RUN, and no age")
     clock = clock or SystemClock()
     with database.open(store_url(audit, pipeline), create=False) as store:
         with store.reading() as connection:
             now_us = store.now_us(connection, clock.time_us())
             numbers = [find_run(connection, each) for each in runs]
         before_us = None if older_than is None else now_us - older_than // timedelta(microseconds=1)
-        asked = _Asked(now_us, before_us, tuple(numbers), asker(), reason)
+        asked = _Asked(now_us, before_us, tuple(numbers), give_up, asker(), reason)
         return _Purging(store, asked).look() if dry_run else _Purging(store, asked).carry_out()
 
 
@@ -104,13 +110,14 @@ class _Asked:
     now_us: int
     before_us: int | None
     runs: tuple[int, ...]
+    give_up: bool
     by: str
     reason: str
 
     @property
-    def which(self) -> tuple[int, int | None, tuple[int, ...]]:
+    def which(self) -> tuple[int, int | None, tuple[int, ...], bool]:
         """The runs that are meant."""
-        return self.now_us, self.before_us, self.runs
+        return self.now_us, self.before_us, self.runs, self.give_up
 
 
 class _Purging:
@@ -133,8 +140,10 @@ class _Purging:
         with self._store.reading() as connection:
             left = purge.unfinished(connection)
         self._remove(list(left))
+        given_up = self._give_up()
         with self._store.writing() as connection:
             going, staying = _parted(purge.choose(connection, *asked.which))
+            going = [replace(each, given_up=each.run in given_up) for each in going]
             if going:
                 log_n = purge.put_down(
                     connection, going, asked.now_us, asked.by, asked.reason, asked.before_us
@@ -143,6 +152,19 @@ class _Purging:
         notes = self._leave_no_remains()
         notes = (*notes, COPIES) if going or left else notes
         return self._told(going, staying, finished=tuple(left.values()), log_n=log_n, notes=notes)
+
+    def _give_up(self) -> frozenset[int]:
+        """End the runs that could be resumed, if that was asked for."""
+        from frame.audit import purge
+
+        asked = self._asked
+        if not asked.give_up:
+            return frozenset()
+        with self._store.reading() as connection:
+            found = [each for each in purge.choose(connection, *asked.which) if each.given_up]
+        for each in found:
+            purge.give_up(self._store, each, asked.now_us, asked.by, asked.reason)
+        return frozenset(each.run for each in found)
 
     def _told(self, going: Sequence["Candidate"], staying: Sequence["Candidate"], **more: Any) -> Purged:
         asked = self._asked

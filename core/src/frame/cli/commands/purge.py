@@ -28,6 +28,11 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
 )
 @click.option("--run", "runs", multiple=True, metavar="RUN", help="This run; may be given several times.")
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")
+@click.option(
+    "--give-up",
+    is_flag=True,
+    help="Also if the run could be resumed: it is ended for good then. Needs --run.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @AUDIT
@@ -36,6 +41,7 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
 def command(
     older_than: "timedelta | None",
     runs: tuple[str, ...],
+    give_up: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -45,12 +51,13 @@ def command(
 
     Hashes, lineage, events and error messages stay, so a purged run can still be explained and verified; it cannot
     be replayed any more. The purge goes on record itself: who, when, why and what. Runs that can be resumed or have
-    open dead letters keep their data, which is said.
+    open dead letters keep their data, which is said. With --give-up a run that could be resumed is ended for good.
 
     \b
     Exit codes:
       0   done, also if there was nothing to remove
       8   a run that was named with --run keeps its data, for the reason that is said
+      75  another process has begun to work on the run that is to be given up
     """
     from frame.cli.output import print_data, print_json, say
     from frame.cli.rendering.purge import outcome, plan
@@ -58,11 +65,11 @@ def command(
 
     where["pipeline"] = where.pop("beside")
     if not dry_run and not yes and sys.stdin.isatty() and sys.stderr.isatty():
-        intended = purge(older_than, runs, dry_run=True, **where)
+        intended = purge(older_than, runs, give_up=give_up, dry_run=True, **where)
         if intended.purged:
             say(plan(intended))
             click.confirm("Remove it?", abort=True, err=True)
-    done = purge(older_than, runs, dry_run=dry_run, **where)
+    done = purge(older_than, runs, give_up=give_up, dry_run=dry_run, **where)
     if as_json:
         print_json(done.as_json())
     else:

@@ -13,15 +13,16 @@ if TYPE_CHECKING:
 
 def plan(found: "Purged") -> str:
     """What would be removed."""
-    return "\n".join(_lines(found, "would be removed"))
+    return "\n".join(_lines(found, "would be"))
 
 
 def outcome(found: "Purged") -> str:
     """What was removed."""
-    return "\n".join(_lines(found, "removed"))
+    return "\n".join(_lines(found, "was"))
 
 
-def _lines(found: "Purged", what: str) -> Iterator[str]:
+def _lines(found: "Purged", happens: str) -> Iterator[str]:
+    what = "removed" if happens == "was" else f"{happens} removed"
     total, count = size_text(sum(run.stored_bytes for run in found.purged)), len(found.purged)
     if count:
         yield f"{total} of data of {count} run{'s' * (count != 1)} {what} from {visible(found.store)}"
@@ -39,6 +40,9 @@ def _lines(found: "Purged", what: str) -> Iterator[str]:
         ],
         right=frozenset({3}),
     )
+    for run in found.purged:
+        if run.given_up:
+            yield f"{run.run_id} could have been resumed and {happens} given up for good"
     if found.log_n is not None:
         because = f", because: {visible(found.reason)}" if found.reason else ""
         yield f"on record as number {found.log_n} of the store's log: by {visible(found.by)}{because}"
