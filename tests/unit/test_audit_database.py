@@ -117,7 +117,7 @@ def test_commits_are_durable_and_references_checked(tmp_path: Path) -> None:
         )
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
 
-    assert found == ["wal", 2, 1, 60_000, APPLICATION_ID, 2]
+    assert found == ["wal", 2, 1, 60_000, APPLICATION_ID, NEWEST]
 
 
 def test_a_reference_to_nothing_is_refused(tmp_path: Path) -> None:
