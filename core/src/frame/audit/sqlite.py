@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 from frame.audit import migrations, schema
 from frame.audit.backend import Rows
 from frame.audit.durable import make_folder, sync
+from frame.audit.leftovers import place_beside, remove_leftovers
 from frame.errors import AuditError, Refused, UsageError
 
 APPLICATION_ID = 0x66726D65
@@ -64,6 +65,8 @@ class Sqlite:
         return engine
 
     def prepare(self, *, create: bool) -> None:
+        if create:
+            remove_leftovers(self._path)
         if not self._path.exists():
             if not create:
                 raise UsageError(f"there is no audit store at {self._path}")
@@ -142,7 +145,7 @@ def _begin(connection: Connection) -> None:
 def _build(path: Path) -> None:
     """A new store at `path`, or none at all; if another process was quicker, its store stays."""
     _refuse_network(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}.new")
+    beside = place_beside(path)
     try:
         make_folder(path.parent)
         _write_schema(beside, str(path))
