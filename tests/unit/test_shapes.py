@@ -1,5 +1,6 @@
 """Rows come back from the record with their fields in the order that they had."""
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -70,6 +71,18 @@ def test_rows_of_one_shape_are_restored_with_their_types_whatever_stands_in_a_co
 
     assert order_of(again) == order_of(frozen)
     assert types_of(again) == types_of(frozen)
+
+
+def test_fields_are_found_by_name_in_a_form_that_is_not_sorted():
+    forms = [b'{"a":1,"b":{"$date":"2024-01-01"}}', b'{"b":{"$date":"2024-01-02"},"a":2}']
+
+    again = restored(forms, ())
+
+    assert order_of(again) == order_of(shaped([restore(form) for form in forms], ()))
+    assert order_of(restored(forms, [(2, b'["a","b"]')])) == [
+        [("a", 1), ("b", date(2024, 1, 1))],
+        [("a", 2), ("b", date(2024, 1, 2))],
+    ]
 
 
 @pytest.mark.parametrize("damaged", [b'{"a":1}', b"[1,2]", b'{"b":{"$no":"1"},"a":1}', b'{"b":1,"a":'])
