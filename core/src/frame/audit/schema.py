@@ -25,8 +25,10 @@ from sqlalchemy import (
     text,
 )
 
-from frame.audit.columns import column, event_key, metadata, of_chunk, of_node, of_payload_block, of_run
+from frame.audit.columns import column, event_key, metadata, of_chunk, of_node, of_run
 from frame.audit.schema_evidence import blocks, checkpoints, purges, store_head, store_log
+from frame.audit.schema_payloads import payload_blocks, payload_data, payload_digests
+from frame.audit.schema_runs import edges, error_clauses, heads, nodes, run_changes, run_headers, run_leases
 
 __all__ = [
     "FACTS",
@@ -75,120 +77,6 @@ numbers = Table(
     metadata,
     Column("n", Integer, primary_key=True, autoincrement=False),
     comment="0, 1, 2, ...: what the views unpack lists with",
-)
-
-run_headers = Table(
-    "run_headers",
-    metadata,
-    Column("run", Integer, primary_key=True, autoincrement=False, comment="the run's number in this store"),
-    column("run_id", Text, comment="UUIDv7, for people"),
-    column("pipeline", Text),
-    column("config", LargeBinary, comment="canonical form of the pipeline file, secrets left out"),
-    column("config_sha256", LargeBinary),
-    column("graph_sha256", LargeBinary, comment="of the canonical form of nodes and edges"),
-    column("settings", Text, comment="canonical JSON"),
-    column("seed", BigInteger),
-    column("frame_version", Text),
-    column("python_version", Text),
-    column("host", Text),
-    column("pid", Integer),
-    column("started_us", BigInteger),
-    column("origin_run_id", Text, null=True, comment="the run whose tokens this one carries on"),
-    column("origin_kind", Text, null=True, comment="why, as in dead_letters"),
-    UniqueConstraint("run_id"),
-    comment="one row a run, written before its first plugin is called",
-)
-
-nodes = Table(
-    "nodes",
-    metadata,
-    column("run", Integer),
-    column("node", Integer, comment="its number in the graph, the source is 0"),
-    column("name", Text),
-    column("kind", Text),
-    column("plugin", Text, null=True, comment="null: an expression gate or a coalesce"),
-    column("package", Text, null=True),
-    column("distribution", Text, null=True),
-    column("version", Text, null=True),
-    column("record_sha256", Text, null=True, comment="of the distribution's RECORD file"),
-    column("api", Integer, null=True),
-    column("determinism", Text, null=True),
-    column("options", Text, comment="canonical JSON, secrets left out"),
-    column("delivery", Text, null=True, comment="of a sink: what becomes of a write that is repeated"),
-    PrimaryKeyConstraint("run", "node"),
-    of_run(),
-    sqlite_with_rowid=False,
-    comment="the places of the graph and which code stood there",
-)
-
-edges = Table(
-    "edges",
-    metadata,
-    column("run", Integer),
-    column("edge", Integer),
-    column("origin", Integer),
-    column("target", Integer),
-    column("label", Text),
-    column("mode", Text),
-    PrimaryKeyConstraint("run", "edge"),
-    of_node("origin"),
-    of_node("target"),
-    sqlite_with_rowid=False,
-    comment="the ways from node to node",
-)
-
-error_clauses = Table(
-    "error_clauses",
-    metadata,
-    column("run", Integer),
-    column("node", Integer),
-    column("clause", Integer),
-    column("target", Integer, null=True, comment="null: discard"),
-    PrimaryKeyConstraint("run", "node", "clause"),
-    of_node(),
-    of_node("target"),
-    sqlite_with_rowid=False,
-    comment="where each on_error clause of a node leads",
-)
-
-run_changes = Table(
-    "run_changes",
-    metadata,
-    column("run", Integer),
-    column("number", Integer),
-    column("block", Integer, comment="number of the commit within the run"),
-    column("kind", Text, comment="started, resumed or status"),
-    column("status", Text),
-    column("at_us", BigInteger),
-    column("detail", Text, comment="canonical JSON: counters, host, pid, epoch"),
-    PrimaryKeyConstraint("run", "number"),
-    UniqueConstraint("run", "block"),
-    of_run(),
-    sqlite_with_rowid=False,
-    comment="a run's status is that of its newest row here",
-)
-
-heads = Table(
-    "heads",
-    metadata,
-    Column("run", Integer, primary_key=True, autoincrement=False),
-    column("n", Integer, comment="commits so far"),
-    column("epoch", Integer, comment="how often the run has changed hands"),
-    column("hash", LargeBinary, comment="of the newest block"),
-    of_run(),
-    comment="compare-and-swap by every commit, so that a stale writer cannot commit (mutable)",
-)
-
-run_leases = Table(
-    "run_leases",
-    metadata,
-    Column("run", Integer, primary_key=True, autoincrement=False),
-    column("epoch", Integer),
-    column("host", Text),
-    column("pid", Integer),
-    column("expires_us", BigInteger),
-    of_run(),
-    comment="which process works on a run, and until when it is believed to live (mutable)",
 )
 
 chunks = Table(
@@ -429,69 +317,6 @@ notes = Table(
     of_node(),
     sqlite_with_rowid=False,
     comment="things about a run as a whole",
-)
-
-payload_blocks = Table(
-    "payload_blocks",
-    metadata,
-    column("run", Integer),
-    column("chunk", Integer),
-    column("number", Integer, comment="place among the chunk's payloads"),
-    column("part", Integer),
-    column("kind", Text),
-    column("node", Integer),
-    column("visit", Integer),
-    column("intent", Integer),
-    column("size", Integer, comment="items"),
-    column("first_token", BigInteger, null=True),
-    column("high_token", BigInteger, null=True),
-    column("old_tokens", SmallInteger, comment="1: some token is older than this chunk"),
-    column("token_width", Integer),
-    column("raw_bytes", BigInteger, comment="of the items"),
-    column("stored_bytes", BigInteger, comment="as they are in payload_data"),
-    column("data_sha256", LargeBinary, comment="of the bytes in payload_data"),
-    column("tokens", Text, null=True),
-    column("digests", LargeBinary, null=True, comment="keys of calls, 32 bytes each"),
-    PrimaryKeyConstraint("run", "chunk", "number", "part"),
-    of_chunk(),
-    of_node(),
-    comment="whose bytes are kept, and their hash",
-)
-Index(
-    "payload_blocks_of_old_tokens",
-    payload_blocks.c.run,
-    payload_blocks.c.high_token,
-    payload_blocks.c.first_token,
-    sqlite_where=text("old_tokens = 1"),
-    postgresql_where=text("old_tokens = 1"),
-)
-
-payload_data = Table(
-    "payload_data",
-    metadata,
-    column("run", Integer),
-    column("chunk", Integer),
-    column("number", Integer),
-    column("part", Integer),
-    column("data", LargeBinary, comment="zstandard: 4-byte little-endian lengths, then the items"),
-    PrimaryKeyConstraint("run", "chunk", "number", "part"),
-    of_payload_block(),
-    comment="the bytes themselves, compressed; absent when they were purged",
-)
-
-payload_digests = Table(
-    "payload_digests",
-    metadata,
-    column("run", Integer),
-    column("digest", LargeBinary),
-    column("chunk", Integer),
-    column("number", Integer),
-    column("part", Integer),
-    column("item", Integer),
-    PrimaryKeyConstraint("run", "digest"),
-    of_payload_block(),
-    sqlite_with_rowid=False,
-    comment="where the bytes with this SHA-256 are (requests and answers of calls)",
 )
 
 MUTABLE = frozenset({"heads", "run_leases", "store_head"})
