@@ -10,19 +10,11 @@ from sqlalchemy import Connection, Row, select
 
 from frame.audit import schema
 from frame.audit.decoding import origins_of, tokens_of
+from frame.audit.origins import ORIGINS
 from frame.audit.packing import unpack
 from frame.audit.stories import Birth
 from frame.errors import UsageError
 
-KINDS = {
-    "rows_read": "source",
-    "row_invalid": "source",
-    "routed": "fork",
-    "expanded": "expansion",
-    "merged": "merge",
-    "batch_flushed": "batch",
-    "carried": "carried",
-}
 KEPT_CHUNKS = 64
 """Chunks whose births stay in memory. The members of a batch stand in order, so the walk is local."""
 
@@ -186,6 +178,6 @@ class Births:
             parent = segment.first_token if segment.kind == "expanded" else None
             parent, first = firsts.setdefault(segment.position, (parent, start))
             if count:
-                kind, fan = KINDS[segment.kind], segment.fan or 1
+                kind, fan = ORIGINS[segment.kind], segment.fan or 1
                 broods.append(_Brood(start, start + count, segment, kind, fan, parent, first))
         return sorted(broods, key=lambda brood: brood.start)

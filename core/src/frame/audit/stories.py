@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST
+from frame.audit.origins import ORIGINS
 from frame.errors import UsageError
 
 Stored = Row[Any]
@@ -53,17 +54,6 @@ class Story:
     token: int
     birth: Birth
     steps: tuple[Step, ...]
-
-
-_BIRTHS = {
-    "rows_read": "source",
-    "row_invalid": "source",
-    "routed": "fork",
-    "expanded": "expansion",
-    "merged": "merge",
-    "batch_flushed": "batch",
-    "carried": "carried",
-}
 
 
 def place_of(segment: Stored, token: int) -> int | None:
@@ -129,7 +119,7 @@ def _birth(connection: Connection, run: int, home: int, token: int) -> Birth:
     if segment is None:
         raise UsageError(f"there is no token {token} in this run")
     first = segment.first_token if segment.first_row is not None else segment.first_child
-    return Birth(_BIRTHS[segment.kind], segment, token - first)
+    return Birth(ORIGINS[segment.kind], segment, token - first)
 
 
 def digest_in(connection: Connection, segment: Stored, place: int) -> bytes | None:

@@ -5,6 +5,7 @@ then computes the columns that are asked for and no others; what single tokens n
 subqueries for the same reason. Everything here is SQL that PostgreSQL understands, too.
 """
 
+from frame.audit.origins import ORIGINS
 from frame.audit.views_outcomes import TOKEN_OUTCOMES
 from frame.audit.views_unpacking import DIGEST, GROUP, TOKEN, VISIT, nth, one_of, unpacked
 
@@ -43,16 +44,7 @@ JOIN segment_digests d ON d.run = s.run AND d.chunk = s.chunk AND d.position = s
 WHERE s.kind = 'row_invalid'
 """
 
-_ORIGIN = one_of(
-    "s.kind",
-    {
-        "routed": "fork",
-        "expanded": "expansion",
-        "merged": "merge",
-        "batch_flushed": "batch",
-        "carried": "carried",
-    },
-)
+_ORIGIN = one_of("s.kind", {kind: origin for kind, origin in ORIGINS.items() if origin != "source"})
 
 _TOKENS = " UNION ALL ".join(
     [

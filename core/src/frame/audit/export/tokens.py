@@ -9,18 +9,9 @@ from frame.audit.decoding import origins_of, tokens_of
 from frame.audit.export.kept_data import Rows
 from frame.audit.export.kinds import Record
 from frame.audit.export.source import RunRecord, Stored, events, nth_digest
+from frame.audit.origins import ORIGINS
 
 _s = schema.segments.c
-
-ORIGINS = {
-    "rows_read": "source",
-    "row_invalid": "source",
-    "routed": "fork",
-    "expanded": "expansion",
-    "merged": "merge",
-    "batch_flushed": "batch",
-    "carried": "carried",
-}
 
 
 def rows(record: RunRecord) -> Iterator[Record]:
