@@ -123,7 +123,7 @@ class TextFile:
             if not data:
                 raise Refused(
                     f"{self._input.uri} has become shorter: it ends at byte {self._offset}, "
-                    f"and {offset} bytes of it were read before"
+                    f"with SHA-256 {self.sha256}, and {offset} bytes of it with SHA-256 {sha256} were read before"
                 )
             self._sha256.update(data)
             self._offset += len(data)
