@@ -51,6 +51,7 @@ def test_the_first_signal_finishes_the_chunk_in_hand(
     assert run.returncode == code
     assert "finishing the chunk in hand" in messages
     assert "interrupted" in messages
+    assert "to go on with it: frame resume 0" in messages
     ids = [json.loads(line)["id"] for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert ids == list(range(len(ids)))
     shown = subprocess.run(

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def test_an_input_that_has_changed_is_refused_with_both_hashes_and_goes_on_when_
     assert refused.returncode == 8
     assert "has changed" in refused.stderr
     assert refused.stderr.count("SHA-256") + refused.stderr.count("and have") >= 2
+    assert "Put it back as it was" in refused.stderr
 
     (crashed / "in.csv").write_text(before)
     assert frame(crashed, "resume", "latest").returncode == 0
@@ -141,4 +143,30 @@ def test_two_resumes_at_once_one_wins(crashed: Path):
 
     assert codes.count(0) == 1
     assert set(codes) <= {0, 8, 75}
+    assert written(crashed) == list(range(40))
+
+
+def test_a_run_that_was_stopped_by_a_fault_says_how_to_go_on(crashed: Path):
+    (crashed / "out.jsonl").write_text("somebody else's\n")
+
+    stopped = frame(crashed, "resume", "latest")
+    told = stopped.stderr.partition("when that is put right: frame ")[2].splitlines()[0]
+    (crashed / "out.jsonl").unlink()
+    went_on = frame(crashed, *told.split())
+
+    assert (stopped.returncode, went_on.returncode) == (6, 0)
+    assert written(crashed) == list(range(40))
+
+
+def test_standard_input_can_be_given_again(crashed: Path):
+    (crashed / "in.csv").rename(crashed / "other.csv")
+    (crashed / "stdin.yaml").write_text(PIPELINE.replace("path: in.csv", 'path: "-"'))
+    command = f"cat other.csv | {sys.executable} -m frame"
+    killed = command.replace("|", "| FRAME_FAILPOINT=after_commit:2=kill") + " run stdin.yaml"
+    resume = f"{command} resume latest --pipeline stdin.yaml"
+
+    subprocess.run(killed, shell=True, cwd=crashed, capture_output=True, check=False)
+    went_on = subprocess.run(resume, shell=True, cwd=crashed, capture_output=True, check=False)
+
+    assert went_on.returncode == 0
     assert written(crashed) == list(range(40))

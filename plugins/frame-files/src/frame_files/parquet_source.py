@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from frame_files.arrow_rows import rows_of
 from frame_files.places import STANDARD, Input, is_url, listed, without_credentials, wrong
+from frame_files.reading import PUT_BACK
 from frame_files.text_source import FilesConfig
 
 _STEP_BYTES = 1024 * 1024
@@ -102,7 +103,7 @@ class ParquetSource(Source):
         expected = self._identity.get("sha256", found)
         if found != expected:
             raise Refused(
-                f"{source.uri} has changed since it was read: it had SHA-256 {expected} and has {found} now"
+                f"{source.uri} has changed since it was read: it had SHA-256 {expected} and has {found} now. {PUT_BACK}"
             )
         self._identity = {"uri": source.uri, "size_bytes": size, "sha256": expected, "mtime": source.mtime()}
         self._evidence = [*self._evidence, self._identity]
@@ -142,12 +143,16 @@ class ParquetSource(Source):
             return
         inputs = self._listed()
         if position["number"] + (position["file"] is not None) > len(inputs):
-            raise Refused(f"{self.config.path}: there are fewer files than before ({len(inputs)})")
+            raise Refused(
+                f"{self.config.path}: there are fewer files than before ({len(inputs)}). {PUT_BACK}"
+            )
         self._number, self._row, self._rows = position["number"], position["row"], position["rows"]
         if position["file"] is not None:
             source = inputs[self._number]
             if without_credentials(source.location) != position["file"]:
-                raise Refused(f"{position['file']} was read before; in its place is {source.uri} now")
+                raise Refused(
+                    f"{position['file']} was read before; in its place is {source.uri} now. {PUT_BACK}"
+                )
             self._identity = {"sha256": position["sha256"]}
             with source.open() as self._open:
                 self._identify(source)

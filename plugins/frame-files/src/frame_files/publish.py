@@ -77,7 +77,8 @@ class PartFile:
         if self.size < size or self._sha256.hexdigest() != sha256:
             raise Refused(
                 f"{self.path} has changed since the run stopped: its first {size} bytes had SHA-256 {sha256}, and "
-                f"{self.size} bytes are left of them with {self._sha256.hexdigest()}. Restore the file, or run anew"
+                f"{self.size} bytes are left of them with {self._sha256.hexdigest()}. Restore the file, or "
+                "run the pipeline anew"
             )
         os.ftruncate(descriptor, size)
         os.lseek(descriptor, size, os.SEEK_SET)
@@ -85,7 +86,10 @@ class PartFile:
     def _restore(self) -> None:
         """Take what was published as the `.part` file, for the run stopped after it had published."""
         if not os.path.lexists(self.target):
-            raise Refused(f"neither {self.path} nor {self.target} is there any more: the run cannot go on")
+            raise Refused(
+                f"neither {self.path} nor {self.target} is there any more, and this run has written to it: "
+                "restore the file, or run the pipeline anew"
+            )
         self._open(os.O_CREAT)
         with open_again(self.target) as published:
             while data := published.read(_STEP_BYTES):

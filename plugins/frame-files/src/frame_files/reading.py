@@ -16,6 +16,8 @@ from frame_files.streams import Broken, Stream, is_bytewise, opened
 
 _BOMS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _STEP_BYTES = 1024 * 1024
+PUT_BACK = "Put it back as it was, or run the pipeline anew"
+"""What helps where a file that was read is another one now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +119,23 @@ class TextFile:
     def skip(self, offset: int, line: int, sha256: str) -> None:
         """Go to `offset`, where line `line` begins. Raises Refused unless the bytes before it have this hash."""
         if offset < self._offset:
-            raise Refused(f"{self._input.uri} cannot be read on at byte {offset}: the file has changed")
+            raise Refused(
+                f"{self._input.uri} cannot be read on at byte {offset}: the file has changed. {PUT_BACK}"
+            )
         while self._offset < offset:
             data = self._blocks.take_bytes(min(_STEP_BYTES, offset - self._offset))
             if not data:
                 raise Refused(
                     f"{self._input.uri} has become shorter: it ends at byte {self._offset}, "
-                    f"with SHA-256 {self.sha256}, and {offset} bytes of it with SHA-256 {sha256} were read before"
+                    f"with SHA-256 {self.sha256}, and {offset} bytes of it with SHA-256 {sha256} were read before. "
+                    f"{PUT_BACK}"
                 )
             self._sha256.update(data)
             self._offset += len(data)
         if self.sha256 != sha256:
             raise Refused(
                 f"{self._input.uri} has changed: its first {offset} bytes had SHA-256 {sha256} "
-                f"and have {self.sha256} now"
+                f"and have {self.sha256} now. {PUT_BACK}"
             )
         self._line = line
 

@@ -9,7 +9,7 @@ from frame.plugin import Context, Determinism, InvalidRow, PluginConfig, Source,
 from pydantic import AfterValidator, Field, SecretStr
 
 from frame_files.places import STANDARD, Input, checked_path, is_url, listed, without_credentials, wrong
-from frame_files.reading import Reading, Span, TextFile
+from frame_files.reading import PUT_BACK, Reading, Span, TextFile
 from frame_files.records import Records
 from frame_files.streams import Broken
 
@@ -150,7 +150,9 @@ class TextSource(Source):
         if position["number"] > len(inputs) or (
             position["file"] is not None and position["number"] == len(inputs)
         ):
-            raise Refused(f"{self.config.path}: there are fewer files than before ({len(inputs)})")
+            raise Refused(
+                f"{self.config.path}: there are fewer files than before ({len(inputs)}). {PUT_BACK}"
+            )
         self._number, self._before, self._evidence = 0, "", []
         for number in range(position["number"]):
             self._number = number
@@ -158,12 +160,12 @@ class TextSource(Source):
             file.skip_all()
             self._close_file(file)
         if self._before != position["before"]:
-            raise Refused(f"{self.config.path}: the files that were read before have changed")
+            raise Refused(f"{self.config.path}: the files that were read before have changed. {PUT_BACK}")
         self._number, self._rows_before = position["number"], position["rows"]
         if position["file"] is not None:
             if without_credentials(inputs[self._number].location) != position["file"]:
                 raise Refused(
-                    f"{position['file']} was read before; in its place is {inputs[self._number].uri} now"
+                    f"{position['file']} was read before; in its place is {inputs[self._number].uri} now. {PUT_BACK}"
                 )
             self._file = self._open(self._number)
             self._file.skip(position["offset"], position["line"], position["sha256"])

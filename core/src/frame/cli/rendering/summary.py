@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frame.cli.output import columns, visible
+from frame.errors import Refused, TryAgainLater
 
 if TYPE_CHECKING:
     from frame.engine.result import RunResult
@@ -77,6 +78,10 @@ def _failures(result: "RunResult") -> Iterator[str]:
 
 
 def _hints(result: "RunResult", store_option: str) -> Iterator[str]:
+    # A refusal says itself what would help: often to run anew, and then a resume would be refused, too.
+    if result.resumable and not isinstance(result.cause, Refused | TryAgainLater):
+        first = "to go on with it" if result.error is None else "when that is put right"
+        yield f"{first}: frame resume {result.run_id}{store_option}"
     if result.counters["unhandled"]:
         yield f"dead letters: frame dead-letters list {result.run_id}{store_option}"
         yield f"when it is mended: frame dead-letters retry {result.run_id} --all{store_option}"
