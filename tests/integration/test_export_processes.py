@@ -82,6 +82,17 @@ def test_what_is_there_is_refused_before_anything_is_read(ran: Place) -> None:
     kept.unlink()
 
 
+@pytest.mark.parametrize("victim", [".frame/audit.db", "pipeline.yaml"])
+def test_only_an_export_is_overwritten_by_an_export(tmp_path: Path, victim: str) -> None:
+    here = place(tmp_path, 3)
+    before = (tmp_path / victim).read_bytes()
+
+    ended = here.inside("export", "latest", "--out", victim, "--overwrite")
+
+    assert (ended.code, (tmp_path / victim).read_bytes() == before) == (8, True)
+    ended.says("is a file and no export", "name another place")
+
+
 @pytest.mark.parametrize("name", ["jsonl", "html"])
 def test_a_run_that_was_cut_off_is_exported_and_says_so(ran: Place, tmp_path: Path, name: str) -> None:
     ((before,),) = ran.on_record("SELECT max(run) FROM run_headers")

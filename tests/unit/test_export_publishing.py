@@ -47,12 +47,12 @@ def test_an_interrupted_file_leaves_nothing(tmp_path: Path, error: BaseException
 
 
 def test_an_interrupted_file_leaves_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "run.jsonl").write_bytes(b"old")
+    (tmp_path / "run.jsonl").write_bytes(b'{"record":"run","old":1}')
 
     with pytest.raises(Interrupted):
         half_a_file(tmp_path / "run.jsonl", True, Interrupted())
 
-    assert (tmp_path / "run.jsonl").read_bytes() == b"old"
+    assert (tmp_path / "run.jsonl").read_bytes() == b'{"record":"run","old":1}'
     assert names(tmp_path) == ["run.jsonl"]
 
 
@@ -128,6 +128,7 @@ def a_dangling_link(path: Path) -> None:
 
 REFUSED = [
     (a_file, False, "is there already"),
+    (a_file, True, "is a file and no export"),
     (a_folder_of_mine, False, "is there already"),
     (a_folder_of_mine, True, "no export"),
     (a_link, False, "is a link"),

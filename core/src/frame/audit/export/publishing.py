@@ -17,6 +17,15 @@ from frame.errors import ExportError, Refused
 
 MANIFEST = "manifest.json"
 """A folder with this file in it is an export, and may be replaced by one."""
+BEGINNINGS = (
+    b'{"record":"run",',
+    b'{"record":"manifest",',
+    b"<!doctype html>",
+    b'{"eventTime":',
+    b'{"prefix":',
+    b'#!/usr/bin/env python3\n"""Check an export of frame',
+)
+"""How the files of exports begin, the verifier's too. Any other file is somebody's, and is not replaced."""
 
 
 def check(target: Path, overwrite: bool) -> None:
@@ -27,6 +36,13 @@ def check(target: Path, overwrite: bool) -> None:
         raise Refused(f"{target} is a folder and no export: it is not overwritten, name another place")
     if os.path.lexists(target) and not overwrite:
         raise Refused(f"{target} is there already: name another place, or overwrite it with --overwrite")
+    if target.is_file() and not _is_export(target):
+        raise Refused(f"{target} is a file and no export: it is not overwritten, name another place")
+
+
+def _is_export(path: Path) -> bool:
+    with _explained(path), path.open("rb") as file:
+        return file.read(max(map(len, BEGINNINGS))).startswith(BEGINNINGS)
 
 
 @contextmanager
