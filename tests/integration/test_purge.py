@@ -313,6 +313,7 @@ def test_a_dry_run_changes_nothing(place: Place) -> None:
     [
         (("purge",), "say which runs"),
         (("purge", "--older-than", "soon"), "write a number and a unit"),
+        (("purge", "--older-than", "90"), "'90' has no unit: write a number and a unit"),
         (("purge", "--run", "none"), "there is no run 'none'"),
         (("purge", "--older-than", "90d", "--give-up"), "runs are given up by name alone"),
     ],

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 def _duration(context: click.Context, option: click.Parameter, value: str | None) -> "timedelta | None":
     from frame.config.durations import parse_duration
 
+    if value is None:
+        return None
     try:
-        return None if value is None else parse_duration(value)
+        # Elsewhere that means seconds; here it would cost the data of nearly every run.
+        if value.strip()[-1:].isdigit():
+            raise ValueError(f"{value!r} has no unit")
+        return parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(f"{error}: write a number and a unit, as in 90d or 12h.") from error
 
