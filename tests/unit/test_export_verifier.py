@@ -198,6 +198,7 @@ def test_what_cannot_be_read_is_a_fault_of_the_command_line(auditor: Auditor) ->
     assert auditor.check("missing.jsonl")[0] == 2
     assert auditor.check("e.jsonl", "--key", "missing")[0] == 2
     assert auditor.check("e.jsonl", "--receipt", "missing")[0] == 2
+    assert auditor.check("e.jsonl", "--key", "e.jsonl")[0] == 2
 
 
 @settings(deadline=None, max_examples=300)

@@ -74,6 +74,6 @@ def _public(path: Path) -> str:
 
 
 def _receipt(path: Path) -> str:
-    from frame.audit.key_files import read_note
+    from frame.audit.receipts import read
 
-    return str(read_note(path))
+    return str(read(path).note)

@@ -277,6 +277,8 @@ def main() -> int:
         keys = [each.read_text("utf-8") for each in asked.key]
         receipt, export = asked.receipt and asked.receipt.read_text("utf-8"), Export(asked.export)
         asked.export.open("rb").close()
+        if any(key.count("+") < 2 or len(key.split()) > 1 for key in keys):
+            raise OSError("--key is to be a public key, written as NAME+KEYID+BASE64")
     except (OSError, UnicodeDecodeError) as error:
         parser.error(str(error))
     try:
