@@ -1,8 +1,9 @@
 """Stored rows as the events that they were: the way back from `encoding.py`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select
@@ -54,6 +55,9 @@ from frame.shapes import merged
 PATHS = {code: path for path, code in PATH_CODES.items()}
 
 Stored = Row[Any]
+
+CHUNKS_AT_ONCE = 8
+"""Chunks of which the events are read together, to ask less often: 8 of 1,000 rows take about 5 MB."""
 
 
 class Facts:
@@ -306,8 +310,14 @@ def confirmed(row: Stored, refused: Iterable[Stored]) -> SinkConfirmed:
     return SinkConfirmed(row.node, row.intent, position, row.started_us, row.duration_us, rejected)
 
 
-def _of_chunk(connection: Connection, table: Any, run: int, chunk: int) -> Iterable[Stored]:
-    return connection.execute(select(table).where(table.c.run == run, table.c.chunk == chunk))
+def _of_chunks(connection: Connection, table: Any, run: int, chunks: range) -> Iterable[Stored]:
+    return connection.execute(select(table).where(*_within(table, run, chunks)))
+
+
+def _within(table: Any, run: int, chunks: range) -> tuple[ColumnElement[bool], ...]:
+    if len(chunks) == 1:
+        return table.c.run == run, table.c.chunk == chunks.start
+    return table.c.run == run, table.c.chunk >= chunks.start, table.c.chunk < chunks.stop
 
 
 def error_of(row: Stored) -> ErrorInfo:
@@ -315,30 +325,36 @@ def error_of(row: Stored) -> ErrorInfo:
     return ErrorInfo(row.type, row.message, row.attempts, bool(row.retryable), row.traceback)
 
 
-def _facts(connection: Connection, run: int, chunk: int, hashed: Sequence[int] | None) -> Facts:
-    """`hashed`: the positions whose digests are wanted, None for all."""
-    facts, digests = Facts(), schema.segment_digests
+def _facts(
+    connection: Connection, run: int, chunks: range, hashed: Sequence[int] | None
+) -> Mapping[int, Facts]:
+    """Of each chunk. `hashed`: the positions whose digests are wanted, None for all."""
+    facts, digests = defaultdict[int, Facts](Facts), schema.segment_digests
     if hashed is None or hashed:
-        of_chunk = select(digests).where(digests.c.run == run, digests.c.chunk == chunk)
+        wanted = select(digests).where(*_within(digests, run, chunks))
         for row in connection.execute(
-            of_chunk if hashed is None else of_chunk.where(digests.c.position.in_(hashed))
+            wanted if hashed is None else wanted.where(digests.c.position.in_(hashed))
         ):
-            facts.digests[row.position, row.part] = row.digests
-    for row in _of_chunk(connection, schema.errors, run, chunk):
-        facts.errors[row.position] = error_of(row)
-    for row in _of_chunk(connection, schema.intents, run, chunk):
-        facts.intents[row.position] = row
+            facts[row.chunk].digests[row.position, row.part] = row.digests
+    for row in _of_chunks(connection, schema.errors, run, chunks):
+        facts[row.chunk].errors[row.position] = error_of(row)
+    for row in _of_chunks(connection, schema.intents, run, chunks):
+        facts[row.chunk].intents[row.position] = row
     return facts
 
 
-def _confirmations(connection: Connection, run: int, chunk: int) -> Iterator[tuple[int, Event]]:
-    for row in _of_chunk(connection, schema.confirmations, run, chunk):
+Placed = tuple[int, int, Event]
+"""The chunk of an event, its position there, and the event."""
+
+
+def _confirmations(connection: Connection, run: int, chunks: range) -> Iterator[Placed]:
+    for row in _of_chunks(connection, schema.confirmations, run, chunks):
         found: Iterable[Stored] = ()
         if row.rejected:
             refused = schema.rejections
             of_write = refused.c.run == run, refused.c.node == row.node, refused.c.intent == row.intent
             found = connection.execute(select(refused).where(*of_write).order_by(refused.c.number))
-        yield row.position, confirmed(row, found)
+        yield row.chunk, row.position, confirmed(row, found)
 
 
 def _artifact(row: Stored) -> Event:
@@ -363,10 +379,10 @@ SINGLE: dict[Table, Callable[[Stored], Event]] = {
 """Tables of which every row is an event."""
 
 
-def _single_events(connection: Connection, run: int, chunk: int) -> Iterator[tuple[int, Event]]:
+def _single_events(connection: Connection, run: int, chunks: range) -> Iterator[Placed]:
     for table, event_of in SINGLE.items():
-        for row in _of_chunk(connection, table, run, chunk):
-            yield row.position, event_of(row)
+        for row in _of_chunks(connection, table, run, chunks):
+            yield row.chunk, row.position, event_of(row)
 
 
 def read_chunk_events(
@@ -377,18 +393,27 @@ def read_chunk_events(
     With `only`, just the segments that it allows and the confirmations are read, and of the digests just those of
     flushed batches (they tell whether the members went on).
     """
+    placed = _placed_events(connection, run, range(chunk, chunk + 1), only)
+    return [(position, event) for _, position, event in placed]
+
+
+def _placed_events(
+    connection: Connection, run: int, chunks: range, only: ColumnElement[bool] | None = None
+) -> list[Placed]:
+    """The events of `chunks`, in order; `only`: as `read_chunk_events` has it."""
     segments = schema.segments
-    wanted = select(segments).where(segments.c.run == run, segments.c.chunk == chunk)
+    wanted = select(segments).where(*_within(segments, run, chunks))
     if only is not None:
         wanted = wanted.where(only)
-    rows = connection.execute(wanted.order_by(segments.c.position, segments.c.part)).all()
+    rows = connection.execute(wanted.order_by(segments.c.chunk, segments.c.position, segments.c.part)).all()
     hashed = None if only is None else [row.position for row in rows if row.kind == "batch_flushed"]
-    facts = _facts(connection, run, chunk, hashed)
-    events = list(_confirmations(connection, run, chunk))
+    facts = _facts(connection, run, chunks, hashed)
+    placed = list(_confirmations(connection, run, chunks))
     if only is None:
-        events += _single_events(connection, run, chunk)
-    events += segment_events(rows, facts)
-    return sorted(events, key=lambda item: item[0])
+        placed += _single_events(connection, run, chunks)
+    for chunk, of_chunk in groupby(rows, key=attrgetter("chunk")):
+        placed += [(chunk, *event) for event in segment_events(of_chunk, facts[chunk])]
+    return sorted(placed, key=itemgetter(0, 1))
 
 
 def block_keys(row: Stored) -> Sequence[int] | Sequence[bytes]:
@@ -435,8 +460,13 @@ def read_chunks(
     wanted = select(chunks).where(chunks.c.run == run, chunks.c.chunk >= first).order_by(chunks.c.chunk)
     if last is not None:
         wanted = wanted.where(chunks.c.chunk <= last)
-    for row in connection.execute(wanted).all():
-        events = [event for _, event in read_chunk_events(connection, run, row.chunk)]
-        kept = read_chunk_payloads(connection, run, row.chunk) if payloads else ()
-        position = None if row.source_position is None else from_json(row.source_position)
-        yield Chunk(row.chunk, row.opened_us, events, kept, position)
+    rows = connection.execute(wanted).all()
+    for start in range(0, len(rows), CHUNKS_AT_ONCE):
+        some = rows[start : start + CHUNKS_AT_ONCE]
+        events: dict[int, list[Event]] = {row.chunk: [] for row in some}
+        for chunk, _, event in _placed_events(connection, run, range(some[0].chunk, some[-1].chunk + 1)):
+            events[chunk].append(event)
+        for row in some:
+            kept = read_chunk_payloads(connection, run, row.chunk) if payloads else ()
+            position = None if row.source_position is None else from_json(row.source_position)
+            yield Chunk(row.chunk, row.opened_us, events.pop(row.chunk), kept, position)
