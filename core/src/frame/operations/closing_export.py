@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from frame.config.load import LoadedPipeline
 from frame.engine.result import RunResult
 from frame.errors import ConfigError, ExportError, Refused, UsageError
-from frame.events import RunStatus
 from frame.operations.export import check, signing_key
 
 if TYPE_CHECKING:
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from frame.audit.signing import PrivateKey
 
 RUN_ID = "{run_id}"
-_ENDED_WELL = frozenset({RunStatus.COMPLETED, RunStatus.COMPLETED_WITH_FAILURES, RunStatus.EMPTY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,9 @@ class ClosingExport:
 
         Raises ExportError if it cannot be written, and says that the run itself is done.
         """
-        if self.path is None or result.status not in _ENDED_WELL:
+        from frame.audit.recorder import ENDED_WELL
+
+        if self.path is None or result.status not in ENDED_WELL:
             return
         from frame.audit import queries
         from frame.audit.export import formats

@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from frame.cli.options import AUDIT, BESIDE, JSON, FrameCommand
-
-FORMATS = ("jsonl", "csv", "parquet", "html", "openlineage", "prov")
+from frame.operations.export import FORMATS
 
 
 @click.command("export", cls=FrameCommand)
