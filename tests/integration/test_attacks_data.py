@@ -112,7 +112,7 @@ def test_a_bad_row_is_told_apart_and_its_neighbours_arrive(tmp_path: Path, bad: 
 
 
 WHOLE = {
-    "duplicate header": (b"id,name,id\n1,a,2\n", "'id'"),
+    "duplicate header": (b"id,name,id\n1,a,2\n", "columns 1 and 3 of the header are both named 'id'"),
     "empty header": (b"id,,name\n1,a,2\n", "column 2"),
     "UTF-16": ("id,name\n1,a\n".encode("utf-16"), "utf-16"),
 }
