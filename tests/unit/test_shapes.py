@@ -30,6 +30,13 @@ def test_rows_restored_from_their_canonical_form_and_shape_have_their_fields_in_
     assert order_of(again) == order_of(frozen)
 
 
+@given(st.lists(rows(), max_size=6))
+def test_canonical_forms_at_hand_make_no_difference(given_rows):
+    frozen = [freeze(row) for row in given_rows]
+
+    assert shapes_of(frozen, [canonical_row(row) for row in frozen]) == shapes_of(frozen)
+
+
 def test_rows_of_one_shape_say_it_once():
     frozen = [freeze({"b": n, "a": n}) for n in range(1000)]
 

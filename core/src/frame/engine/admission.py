@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import repeat
 from types import GenericAlias
 from typing import Annotated, Any, NotRequired
 from uuid import UUID
@@ -206,11 +207,10 @@ class Admission:
     @staticmethod
     def _find_strange(rows: Sequence[Mapping[str, Any]], name: str, kind: str, wrong: dict[int, str]) -> None:
         """Add to `wrong` the rows whose text in field `name` is no plain number."""
-        values = [row.get(name) for row in rows]
         is_strange = _STRANGE[kind]
-        if not is_strange("".join([value for value in values if type(value) is str])):
+        if not is_strange(_text_of(rows, name)):
             return
-        for index, value in enumerate(values):
+        for index, value in enumerate(row.get(name) for row in rows):
             if isinstance(value, str) and is_strange(value) and index not in wrong:
                 wrong[index] = f"field {name!r}: should be {_PLAIN[kind]}"
 
@@ -259,6 +259,15 @@ class Admission:
                     self._node.name, f"fields {taken[short]!r} and {name!r} would both be called {short!r}"
                 )
             self.originals[name] = short
+
+
+def _text_of(rows: Sequence[Mapping[str, Any]], name: str) -> str:
+    """All text in field `name`."""
+    try:
+        return "".join(map(dict.get, rows, repeat(name)))  # type: ignore[arg-type]
+    except TypeError:  # some hold no text there, or are no dicts
+        values = [row.get(name) for row in rows]
+        return "".join([value for value in values if isinstance(value, str)])
 
 
 def identifier(name: str) -> str:

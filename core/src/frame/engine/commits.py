@@ -103,7 +103,8 @@ class Commits:
             key = f"{self._run_id}/{self._graph.nodes[write.node].name}/{number}"
             intent = self._scheduler.intend(write, content_sha256, key)
             whose = PayloadKind.OUTBOX, write.node, write.tokens
-            self.payloads.append(Payloads(*whose, forms, intent=intent.intent, shapes=shapes_of(rows)))
+            shapes = shapes_of(rows, forms)
+            self.payloads.append(Payloads(*whose, forms, intent=intent.intent, shapes=shapes))
             self._deliveries.append(Delivery(intent, rows, forms))
 
     def _take_back(self, delivery: Delivery, confirmed: SinkConfirmed) -> None:

@@ -166,7 +166,9 @@ class SourceExecutor:
                 rows.append(part.row)
         if self._settings.payloads and kept:
             tokens = range(first_token, first_token + len(kept))
-            self._payloads.append(Payloads(PayloadKind.ROWS, 0, tokens, kept, shapes=shapes_of(rows)))
+            # What is kept of a row that did not fit may be anything.
+            forms = kept if all(isinstance(event, RowsRead) for event in events) else ()
+            self._payloads.append(Payloads(PayloadKind.ROWS, 0, tokens, kept, shapes=shapes_of(rows, forms)))
         self._note_schema()
         return events
 
