@@ -6,6 +6,7 @@ the end of any prefix of the record.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, repeat
 from typing import Any
 
 from frame.events import (
@@ -171,27 +172,29 @@ def _routed(state: RunState, event: Routed) -> None:
 
 def _fork(state: RunState, event: Routed, fork: Fork) -> None:
     state.new_tokens(event.children)
-    width = len(fork.branches)
-    for parent, first in zip(
-        event.tokens, range(event.children.start, event.children.stop, width), strict=True
-    ):
-        for child in range(first, first + width):
-            state.descend(child, parent)
-        if fork.joins_at is not None:
-            _open_group(state, parent, first, fork, fork.joins_at, event.started_us)
+    start, stop, width = event.children.start, event.children.stop, len(fork.branches)
+    of_branch = [range(start + index, stop, width) for index in range(width)]
+    roots = [state.root_of.get(parent, parent) for parent in event.tokens]
+    for children in of_branch:
+        state.root_of.update(zip(children, roots, strict=True))
+    if fork.joins_at is not None:
+        _open_groups(state, event, of_branch, fork, fork.joins_at)
     state.end(event.tokens, Path.FORKED)
-    for index, branch in enumerate(fork.branches):
-        children = range(event.children.start + index, event.children.stop, width)
+    for children, branch in zip(of_branch, fork.branches, strict=True):
         state.place(children, branch.to.node, 0, Path.GATE_ROUTED)
 
 
-def _open_group(state: RunState, parent: int, first: int, fork: Fork, joins_at: int, now_us: int) -> None:
-    # The place in an outer fork is kept for the merged token: the parent has not lost it by forking.
-    outer = state.branch_of.pop(parent, None)
+def _open_groups(
+    state: RunState, event: Routed, of_branch: Sequence[range], fork: Fork, joins_at: int
+) -> None:
     names = tuple(branch.name for branch in fork.branches)
-    state.open_fork(ForkGroup(parent, joins_at, names, fork.expected, now_us, outer))
+    for parent in event.tokens:
+        # The place in an outer fork is kept for the merged token: the parent has not lost it by forking.
+        outer = state.branch_of.pop(parent, None)
+        state.open_fork(ForkGroup(parent, joins_at, names, fork.expected, event.started_us, outer))
     for index in fork.expected:
-        state.branch_of[first + index] = (parent, index)
+        places = zip(event.tokens, repeat(index))
+        state.branch_of.update(zip(of_branch[index], places, strict=True))
 
 
 def _buffered(state: RunState, event: Buffered) -> None:
@@ -265,12 +268,12 @@ def _merged(state: RunState, event: Merged) -> None:
     parents = iter(event.parents)
     for number, width, child in zip(event.groups, event.widths, event.children, strict=True):
         group = state.forks[number]
-        merged = [next(parents) for _ in range(width)]
-        state.descend(child, merged[0])
+        first, *_ = islice(parents, width)
+        state.descend(child, first)
         if group.outer is not None:
             state.branch_of[child] = group.outer
-        state.end(merged, Path.MERGED)
         state.close_fork(group, Verdict.MERGE)
+    state.end(event.parents, Path.MERGED)
     state.place(event.children, _to(state, event.node), 0, Path.DEFAULT_FLOW)
 
 

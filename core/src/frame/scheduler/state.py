@@ -189,9 +189,9 @@ class RunState:
 
     def judge(self, group: ForkGroup) -> None:
         """Ask the policy again, unless it has spoken; forget the group when all its branches are accounted for."""
-        node = self.graph.nodes[group.coalesce]
-        assert isinstance(node, CoalesceNode)
         if not group.decided:
+            node = self.graph.nodes[group.coalesce]
+            assert isinstance(node, CoalesceNode)
             count = len(group.expected), len(group.arrived), group.lost
             group.verdict, group.reason = verdict, _ = coalesce.decide(node, *count)
             if verdict is not Verdict.WAIT:
