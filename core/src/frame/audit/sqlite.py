@@ -54,6 +54,7 @@ class Sqlite:
             raise UsageError("audit.url: the record has to be a file, as in sqlite:///audit.db")
         self._url, self._path = url, Path(url.database)
         self.where = str(self._path)
+        self._found: tuple[int, int] | None = None
 
     @cached_property
     def engine(self) -> Engine:
@@ -61,8 +62,19 @@ class Sqlite:
             self._url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
         )
         event.listen(engine, "connect", _configure)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", self._begin)
         return engine
+
+    def _begin(self, connection: Connection) -> None:
+        """Raises AuditError rather than write into a file that nobody will find under its name."""
+        writes = connection.get_execution_options().get("frame_writes", False)
+        if writes and self._found is not None and _identity(self._path) != self._found:
+            raise AuditError(
+                self.where,
+                "was removed, moved or replaced while it was written to. Put it back, with the files beside it "
+                "(-wal, -shm): then the run can be resumed",
+            )
+        _begin(connection)
 
     def prepare(self, *, create: bool) -> None:
         if create:
@@ -72,6 +84,7 @@ class Sqlite:
                 raise UsageError(f"there is no audit store at {self._path}")
             _build(self._path)
         _inspect(self._path)
+        self._found = _identity(self._path)
 
     def check_version(self, stands_at: int) -> bool:
         if stands_at == 0:
@@ -95,6 +108,15 @@ class Sqlite:
         for (said,) in connection.exec_driver_sql("PRAGMA integrity_check"):
             if said != "ok":
                 yield str(said)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at `path`; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 _inserts: dict[Table, str] = {}
