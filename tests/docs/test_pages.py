@@ -67,6 +67,15 @@ def test_every_relative_link_on_the_page_leads_to_a_file(name: str) -> None:
     assert broken == []
 
 
+def test_the_front_page_leads_to_every_page_that_is_not_reference_or_decision() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    found = [
+        path for kind in ("tutorial", "how-to", "explanation") for path in (ROOT / "docs" / kind).glob("*.md")
+    ]
+
+    assert [path.name for path in sorted(found) if f"({path.parent.name}/{path.name})" not in index] == []
+
+
 def leads_somewhere(path: Path) -> bool:
     resolved = path.resolve()
     if resolved.parent == GENERATED:
