@@ -30,16 +30,17 @@ def _lines(report: "Report") -> Iterator[str]:
 
 
 def _run(run: "RunReport") -> Iterator[str]:
+    status = visible(str(run.status or "unknown").replace("_", " "))
     size = f"{run.blocks:,} commits, {run.rows:,} rows, {run.tokens:,} tokens"
     if run.findings:
-        yield f"run {run.run_id} ({run.status or 'unknown'}): not as it was written"
+        yield f"run {run.run_id} ({status}): not as it was written"
         for finding in run.findings:
             yield from _finding(finding)
         if run.more_findings:
             yield f"  and {run.more_findings:,} more"
     else:
         anchored = "" if run.anchored_blocks is None else f", anchored up to commit {run.anchored_blocks:,}"
-        yield f"run {run.run_id} ({run.status.replace('_', ' ')}): intact, {size}{anchored}"
+        yield f"run {run.run_id} ({status}): intact, {size}{anchored}"
     for note in run.notes:
         yield f"  note: {visible(note)}"
 
