@@ -212,7 +212,7 @@ def crashed(place: Place) -> str:
     path = place.put("ends.yaml", PIPELINE.replace("OUT", "ends"))
     place.put("people.py", STAMP + ENDS)
     assert place.frame("run", str(path), "--quiet").code == -signal.SIGKILL
-    ((run_id,),) = place.on_record("SELECT run_id FROM run_headers")
+    ((run_id,),) = place.on_record("SELECT run_id FROM run_headers ORDER BY run DESC LIMIT 1")
     return str(run_id)
 
 
@@ -245,6 +245,16 @@ def test_a_run_that_could_be_resumed_is_given_up_by_name_and_on_record(place: Pl
     assert place.json("runs", "show", run_id)["status"] == "failed"
     assert place.frame("verify", run_id).code == 0
     assert place.frame("explain", run_id, "--row", "7").code == 0
+
+
+def test_a_run_that_has_crashed_lets_the_file_be_written_anew(place: Place) -> None:
+    run_days_ago(place, 100, NAMES)
+    crashed(place)
+
+    done = purge(timedelta(days=90), audit=store_of(place))
+
+    assert len(done.purged) == 1
+    assert not any("no run is under way" in note for note in done.notes)
 
 
 WAITS = """

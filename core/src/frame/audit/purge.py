@@ -14,12 +14,14 @@ import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, delete, exists, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select
 
 from frame.audit import schema
 from frame.audit.database import Database
 from frame.audit.dead_letter_states import open_count
+from frame.audit.leases import is_held
 from frame.audit.linked_runs import is_over, origin_of
+from frame.audit.payloads import same_block
 from frame.audit.recorder import Recorder
 from frame.audit.runs import RunSummary, describe_run
 from frame.audit.store_log import LogKind, append
@@ -33,7 +35,7 @@ BYTES_AT_ONCE = 16_000_000
 TOO_YOUNG = "it is not old enough"
 
 _data, _blocks = schema.payload_data, schema.payload_blocks
-_SAME = and_(*[_data.c[name] == _blocks.c[name] for name in ("run", "chunk", "number", "part")])
+_SAME = same_block(_data, _blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +180,8 @@ def unfinished(connection: Connection) -> dict[int, str]:
 
 def runs_under_way(connection: Connection, now_us: int) -> int:
     """How many runs some process is believed to work on."""
-    leases = schema.run_leases
-    held = select(func.count()).select_from(leases).where(leases.c.expires_us > now_us)
-    return int(connection.scalar(held) or 0)
+    here, leases = socket.gethostname(), connection.execute(select(schema.run_leases))
+    return sum(is_held(lease, now_us, here) for lease in leases)
 
 
 def portions(connection: Connection, run: int) -> Iterator[tuple[int, int]]:
