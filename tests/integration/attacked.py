@@ -108,7 +108,7 @@ class Place:
         limits: Mapping[int, int] | None = None,
         python: tuple[str, ...] = (),
         stdin: bytes = b"",
-        timeout_s: float = 60,
+        timeout_s: float = 120,
     ) -> Ended:
         """Run `frame` with `arguments` here, under `limits` (RLIMIT_... -> value)."""
         with closing(
@@ -125,6 +125,12 @@ class Place:
     ) -> "Started":
         """The same, and don't wait for its end."""
         return Started(self.folder, arguments, environment or {}, limits or {}, python)
+
+    def killed_at(self, point: str, *arguments: str) -> Ended:
+        """Run `frame` with `arguments` until it comes to the failpoint `point`, which kills it."""
+        killed = self.frame(*arguments, environment={"FRAME_FAILPOINT": f"{point}=kill"})
+        assert killed.code == -signal.SIGKILL, killed
+        return killed
 
     def run(self, *arguments: str, **how: Any) -> Ended:
         return self.frame("run", "pipeline.yaml", *arguments, **how).without_traceback()

@@ -1,11 +1,10 @@
 """Several runs keep their record in one SQLite file at the same time; all finish, and all verify."""
 
-import os
-import subprocess
-import sysconfig
 from pathlib import Path
 
 from frame.operations import runs, verify
+
+from tests.integration.attacked import Place
 
 AT_ONCE = 4
 PIPELINE = """
@@ -28,17 +27,12 @@ def test_four_runs_in_one_file_finish_and_verify(tmp_path: Path):
     (tmp_path / "in.csv").write_text("n\n" + "".join(f"{n}\n" for n in range(1000)))
     for number in range(AT_ONCE):
         (tmp_path / f"{number}.yaml").write_text(PIPELINE.format(number=number))
-    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
 
-    started = [
-        subprocess.Popen(
-            ["frame", "run", "--quiet", f"{number}.yaml"], cwd=tmp_path, env={**os.environ, "PATH": path}
-        )
-        for number in range(AT_ONCE)
-    ]
-    codes = [process.wait(timeout=120) for process in started]
+    place = Place(tmp_path)
+    started = [place.start("run", "--quiet", f"{number}.yaml") for number in range(AT_ONCE)]
+    ended = [each.end(timeout_s=120) for each in started]
 
     audit = f"sqlite:///{tmp_path / 'audit.db'}"
-    assert codes == [0] * AT_ONCE
+    assert [each.code for each in ended] == [0] * AT_ONCE
     assert [run.counters["rows"] for run in runs(audit).runs] == [1000] * AT_ONCE
     assert not verify(all_runs=True, audit=audit, anchors=[tmp_path / "receipts"]).findings
