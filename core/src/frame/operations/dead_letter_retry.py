@@ -1,13 +1,12 @@
 """Retrying dead letters: a linked run takes them from the record and goes on with them where they failed."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from frame.clock import Clock, SystemClock
 from frame.engine.result import RunResult
-from frame.engine.standing import standing
 from frame.errors import Refused
 from frame.failpoints import reached
 from frame.graph.open_forks import open_fork_at
@@ -15,6 +14,7 @@ from frame.operations.asker import asker
 from frame.operations.changes import Remedies, accepted_changes
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import Prepared, conduct, prepare
+from frame.operations.linked_run import carrying_of, linked
 from frame.operations.published import check_published
 from frame.operations.recorded import file_of
 from frame.operations.run import opening_of
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from frame.audit.database import Database
     from frame.audit.queries import RunDetails
     from frame.audit.recorder import RunRecorder
-    from frame.engine.carrying import Carrying
-    from frame.engine.resumption import Resumption
 
 REMEDIES = Remedies(
     accept="If that is why you retry, say --accept-changes, which goes on record; else put it back as it was",
@@ -211,65 +209,3 @@ def _why_not(compiled: Compiled, node: int) -> str:
         f"{compiled.graph.nodes[node].name!r} stands on a branch that {join.name!r} joins with its siblings, and "
         "these have gone on without it. Run its source row anew, or resolve it"
     )
-
-
-# --- What a linked run needs, when it begins and when it is resumed ---------------------------------------------------
-
-
-def carrying_of(store: "Database", origin: int, tokens: Sequence[int]) -> "Carrying":
-    """What a linked run carries on of run number `origin`."""
-    from frame.audit import linked_runs, queries
-    from frame.audit.dead_letters import failures
-    from frame.audit.history import RunHistory
-    from frame.engine.carrying import Carrying, Letter
-
-    wanted = set(tokens)
-    with store.reading() as connection:
-        details = queries.describe_run(connection, origin, 0)
-        family = linked_runs.family_of(connection, origin)
-        letters = [
-            Letter(each.token, each.node, each.chunk)
-            for each in failures(connection, origin)
-            if each.token in wanted
-        ]
-        return Carrying(
-            details.summary.run_id,
-            details.seed,
-            RunHistory(store, origin),
-            letters,
-            linked_runs.sink_positions(connection, family),
-            linked_runs.source_names(connection, family),
-        )
-
-
-def linked(store: "Database", run: int, compiled: Compiled, carrying: "Carrying") -> "Resumption":
-    """Where linked run number `run` stands: at its beginning, or where its record ends."""
-    from frame.audit.history import RunHistory
-    from frame.engine.resumption import Resumption
-
-    history = RunHistory(store, run)
-    return Resumption(
-        compiled.graph, standing(compiled.graph, history.chunks(payloads=False)), history, carrying
-    )
-
-
-def carried_on(store: "Database", run: int) -> "Callable[[], Carrying] | None":
-    """What run number `run` carries on; None if it reads a source. Raises Refused if another run has done it since."""
-    from frame.audit import queries
-    from frame.audit.dead_letter_states import retried_tokens
-    from frame.audit.dead_letters import run_id_of
-    from frame.audit.linked_runs import carried_tokens, origin_of
-
-    with store.reading() as connection:
-        origin = origin_of(connection, run)
-        if origin is None:
-            return None
-        run_id = run_id_of(connection, run)
-        tokens, is_newest = retried_tokens(connection, origin, run_id)
-        if not is_newest and not carried_tokens(connection, run):
-            raise Refused(
-                f"run {run_id} stopped before it had carried on any dead letter of run {origin}, and another run has "
-                f"retried them since (`frame dead-letters list {origin} --all`): there is nothing to resume"
-            )
-        number = queries.find_run(connection, origin)
-    return lambda: carrying_of(store, number, sorted(tokens))

@@ -15,7 +15,7 @@ from frame.failpoints import reached
 from frame.operations.changes import Remedies, accepted_changes
 from frame.operations.compile import Compiled, Pipeline, compile_pipeline
 from frame.operations.conducting import conduct, prepare
-from frame.operations.dead_letter_retry import carried_on
+from frame.operations.linked_run import carried_on
 from frame.operations.recorded import file_of
 from frame.operations.stores import store_url
 from frame.plugin.registry import Registry
