@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from frame.audit import database as stores
-from frame.operations import run, verify
+from frame.operations import generate_key, run, verify
 
 PIPELINE = """\
 frame: 1
@@ -244,3 +244,20 @@ def test_a_receipt_that_nobody_trusted_has_signed_is_not_used(folder: Path) -> N
 
     assert code == 7
     assert "is not signed by a key that was named" in said
+
+
+def test_receipts_of_other_runs_neither_spoil_nor_anchor_a_run(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_key(folder / "a.key", "a")
+    monkeypatch.setenv("FRAME_SIGNING_KEY", str(folder / "a.key"))
+    unsigned = next((folder / ".frame" / "receipts").iterdir())
+    run(folder / "pipeline.yaml")
+
+    among_others = asked(folder, "latest", "--anchor", ".frame/receipts", "--key", "a.key.pub")
+    of_another = asked(folder, "latest", "--anchor", str(unsigned))
+
+    assert among_others[0] == 0
+    assert "anchored up to commit" in among_others[1]
+    assert of_another[0] == 0
+    assert "no receipt that was named is of a run that was verified, so none was anchored" in of_another[1]

@@ -1,6 +1,6 @@
 """Verifying a record: has anybody touched it?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +43,9 @@ def verify(
     try:
         with database.open(audit, create=False) as store:
             runs = None if all_runs else [_number(store, run)]
-            mine = _of_runs(store, runs, kept)
+            asked = None if runs is None or len(kept) + len(doubts) == 1 else _ids(store, runs)
+            mine = [anchor for anchor in kept if asked is None or anchor.run_id in asked]
+            doubts = [doubt for doubt in doubts if asked is None or doubt.run_id in asked]
             report = verify_store(store, runs, anchors=mine, artifacts=artifacts, trusted=ring)
     except AuditError as error:
         report = _unreadable(error.where, error.why)
@@ -52,9 +54,17 @@ def verify(
     except Exception as error:  # noqa: BLE001 - a damaged file can make a database driver raise anything
         report = _unreadable(audit, f"{type(error).__name__}: {error}")
     report.extend(doubts)
-    if anchors and not keys:
-        report.notes.append("whose receipts these are was not checked: name the public key with --key")
+    of_runs = {anchor.run_id for anchor in kept} | {doubt.run_id for doubt in doubts}
+    report.notes += _notes(report, of_runs, named=bool(keys)) if anchors else ()
     return report
+
+
+def _notes(report: "Report", of_runs: Collection[str | None], *, named: bool) -> Iterator[str]:
+    """What is to be said of receipts that speak `of_runs`. `named`: whether it was said whose they have to be."""
+    if report.runs and not any(each.run_id in of_runs for each in report.runs):
+        yield "no receipt that was named is of a run that was verified, so none was anchored"
+    if not named:
+        yield "whose receipts these are was not checked: name the public key with --key"
 
 
 def _unreadable(where: str, why: str) -> "Report":
@@ -70,15 +80,12 @@ def _number(store: "Database", run: str) -> int:
         return find_run(connection, run)
 
 
-def _of_runs(store: "Database", runs: Sequence[int] | None, kept: "Sequence[Anchor]") -> "list[Anchor]":
-    """Of many receipts, those of the runs that are asked about; a single one is held against the store anyway."""
-    if runs is None or len(kept) == 1:
-        return list(kept)
+def _ids(store: "Database", runs: Sequence[int]) -> Collection[str]:
+    """The ids of the runs that are asked about: of many receipts, those of others are left out."""
     from frame.audit.queries import run_ids
 
     with store.reading() as connection:
-        asked = run_ids(connection, runs)
-    return [anchor for anchor in kept if anchor.run_id in asked]
+        return run_ids(connection, runs)
 
 
 def _anchors(paths: Sequence[AnyPath], ring: "KeyRing | None") -> "tuple[list[Anchor], list[Finding]]":
