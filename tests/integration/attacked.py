@@ -126,11 +126,10 @@ class Place:
         """The same, and don't wait for its end."""
         return Started(self.folder, arguments, environment or {}, limits or {}, python)
 
-    def killed_at(self, point: str, *arguments: str) -> Ended:
+    def killed_at(self, point: str, *arguments: str) -> None:
         """Run `frame` with `arguments` until it comes to the failpoint `point`, which kills it."""
         killed = self.frame(*arguments, environment={"FRAME_FAILPOINT": f"{point}=kill"})
         assert killed.code == -signal.SIGKILL, killed
-        return killed
 
     def run(self, *arguments: str, **how: Any) -> Ended:
         return self.frame("run", "pipeline.yaml", *arguments, **how).without_traceback()
