@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-FIRST_PARTY = {"files": "frame-files", "std": "frame-std"}
+FIRST_PARTY = {"files": "frame-files", "sql": "frame-sql", "std": "frame-std"}
 """Short names that belong to these distributions and to no other."""
 
 _BRAND = "frame"

@@ -1,0 +1,1 @@
+"""Tables of databases as sources, sinks and lookups of frame pipelines."""
