@@ -4,11 +4,11 @@ Tokens are numbered in the order in which they come into being, chunk by chunk. 
 the chunk that it came into being in, or in one of the few segments that mention tokens older than their chunk.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST
@@ -16,6 +16,9 @@ from frame.audit.origins import ORIGINS
 from frame.errors import UsageError
 
 Stored = Row[Any]
+
+AT_ONCE = {"stream_results": False}
+"""Options for a question whose answer is a few rows: a cursor on the server would take four messages for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,30 +75,42 @@ def place_of(segment: Stored, token: int) -> int | None:
 
 def home_of(connection: Connection, run: int, token: int) -> int:
     """The chunk in which `token` came into being. Raises UsageError if there is no such token."""
-    chunks = schema.chunks
-    found = connection.scalar(
-        select(chunks.c.chunk)
-        .where(chunks.c.run == run, chunks.c.first_token <= token)
-        .order_by(chunks.c.first_token.desc())
-        .limit(1)
-    )
+    found = connection.scalar(_home(run, token), execution_options=AT_ONCE)
     if found is None:
-        raise UsageError(f"there is no token {token} in this run")
+        raise _unknown(token)
     return int(found)
+
+
+def _home(run: int, token: int) -> Select[int]:
+    chunks = schema.chunks
+    begun = select(chunks.c.chunk).where(chunks.c.run == run, chunks.c.first_token <= token)
+    return begun.order_by(chunks.c.first_token.desc()).limit(1)
+
+
+def _unknown(token: int) -> UsageError:
+    return UsageError(f"there is no token {token} in this run")
 
 
 def read_story(connection: Connection, run: int, token: int) -> Story:
     """What the record says about `token`. Raises UsageError if there is no such token."""
-    home = home_of(connection, run, token)
     segments = schema.segments
     of_run = segments.c.run == run
-    within = segments.c.first_token <= token, segments.c.high_token >= token
-    at_home = select(segments).where(of_run, segments.c.chunk == home, *within)
-    elsewhere = select(segments).where(of_run, segments.c.old_tokens == 1, *within)
-    found = {(row.chunk, row.position, row.part): row for row in connection.execute(at_home)}
-    found |= {(row.chunk, row.position, row.part): row for row in connection.execute(elsewhere)}
+    within = (segments.c.first_token <= token) & (segments.c.high_token >= token)
+    born = segments.c.first_child.is_not(None) & (segments.c.first_child <= token)
+    born &= segments.c.first_child + segments.c.children > token
+    home = _home(run, token).scalar_subquery()
+    at_home = select(segments).where(of_run, segments.c.chunk == home, within | born)
+    elsewhere = select(segments).where(of_run, segments.c.old_tokens == 1, within)
+    young, old = (
+        connection.execute(asked, execution_options=AT_ONCE).all() for asked in (at_home, elsewhere)
+    )
+    found = {(row.chunk, row.position, row.part): row for row in (*young, *old) if _spans(row, token)}
     steps = tuple(_steps([found[key] for key in sorted(found)], token))
-    return Story(token, _birth(connection, run, home, token), steps)
+    return Story(token, _birth(young, token), steps)
+
+
+def _spans(segment: Stored, token: int) -> bool:
+    return segment.first_token is not None and segment.first_token <= token <= segment.high_token
 
 
 def _steps(segments: list[Stored], token: int) -> Iterator[Step]:
@@ -105,21 +120,13 @@ def _steps(segments: list[Stored], token: int) -> Iterator[Step]:
             yield Step(segment, place)
 
 
-def _birth(connection: Connection, run: int, home: int, token: int) -> Birth:
-    segments = schema.segments
-    of_chunk = segments.c.run == run, segments.c.chunk == home
-    read = (
-        segments.c.first_row.is_not(None)
-        & (segments.c.first_token <= token)
-        & (segments.c.high_token >= token)
-    )
-    born = segments.c.first_child.is_not(None) & (segments.c.first_child <= token)
-    born &= segments.c.first_child + segments.c.children > token
-    segment = connection.execute(select(segments).where(*of_chunk, read | born)).first()
-    if segment is None:
-        raise UsageError(f"there is no token {token} in this run")
-    first = segment.first_token if segment.first_row is not None else segment.first_child
-    return Birth(ORIGINS[segment.kind], segment, token - first)
+def _birth(home: Iterable[Stored], token: int) -> Birth:
+    for segment in home:
+        if segment.first_row is not None and _spans(segment, token):
+            return Birth(ORIGINS[segment.kind], segment, token - segment.first_token)
+        if segment.first_child is not None and 0 <= token - segment.first_child < segment.children:
+            return Birth(ORIGINS[segment.kind], segment, token - segment.first_child)
+    raise _unknown(token)
 
 
 def digest_in(connection: Connection, segment: Stored, place: int) -> bytes | None:
@@ -128,7 +135,8 @@ def digest_in(connection: Connection, segment: Stored, place: int) -> bytes | No
     key = (
         getattr(digests.c, name) == getattr(segment, name) for name in ("run", "chunk", "position", "part")
     )
-    return connection.scalar(select(func.substr(digests.c.digests, place * DIGEST + 1, DIGEST)).where(*key))
+    digest = select(func.substr(digests.c.digests, place * DIGEST + 1, DIGEST)).where(*key)
+    return connection.scalar(digest, execution_options=AT_ONCE)
 
 
 def token_of_row(connection: Connection, run: int, row: int) -> int:
@@ -140,7 +148,7 @@ def token_of_row(connection: Connection, run: int, row: int) -> int:
         .order_by(segments.c.first_row.desc())
         .limit(1)
     )
-    segment = connection.execute(newest).first()
+    segment = connection.execute(newest, execution_options=AT_ONCE).first()
     if segment is None or row >= segment.first_row + segment.size:
         raise UsageError(f"there is no source row {row} in this run (the first is 0)")
     return int(segment.first_token + row - segment.first_row)

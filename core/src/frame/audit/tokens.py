@@ -10,7 +10,7 @@ from frame.audit.batches import BatchRecord, members_of, passthrough_digest, rea
 from frame.audit.conservation import discards
 from frame.audit.decoding import PATHS, Stored, error_of, origins_of, tokens_of
 from frame.audit.packing import unpack
-from frame.audit.stories import Birth, Step, Story, digest_in, read_story
+from frame.audit.stories import AT_ONCE, Birth, Step, Story, digest_in, read_story
 from frame.errors import FrameBug
 from frame.events import OUTCOME_OF, ErrorInfo, Outcome, Path
 
@@ -83,7 +83,7 @@ class Parents:
 def _error(connection: Connection, step: Step) -> ErrorInfo | None:
     errors, segment = schema.errors, step.segment
     key = (getattr(errors.c, name) == getattr(segment, name) for name in ("run", "chunk", "position"))
-    row = connection.execute(select(errors).where(*key)).first()
+    row = connection.execute(select(errors).where(*key), execution_options=AT_ONCE).first()
     return None if row is None else error_of(row)
 
 
@@ -212,7 +212,7 @@ def _at_sink(connection: Connection, visit: Visit, step: Step) -> Visit:
     if done is None:
         return visit
     times = {"started_us": done.started_us, "segment_duration_us": done.duration_us}
-    refused = _refusal(connection, visit.token, step)
+    refused = _refusal(connection, visit.token, step) if done.rejected else None
     if refused is not None:
         return replace(visit, status="failed", error=ErrorInfo("SinkRejected", refused.reason), **times)
     return replace(visit, status="completed", **times)
@@ -221,13 +221,14 @@ def _at_sink(connection: Connection, visit: Visit, step: Step) -> Visit:
 def _confirmation(connection: Connection, step: Step) -> Stored | None:
     done, segment = schema.confirmations, step.segment
     key = (getattr(done.c, name) == getattr(segment, name) for name in ("run", "node", "intent"))
-    return connection.execute(select(done).where(*key)).first()
+    return connection.execute(select(done).where(*key), execution_options=AT_ONCE).first()
 
 
 def _refusal(connection: Connection, token: int, step: Step) -> Stored | None:
     refused, segment = schema.rejections, step.segment
     key = (getattr(refused.c, name) == getattr(segment, name) for name in ("run", "node", "intent"))
-    return connection.execute(select(refused).where(*key, refused.c.token == token)).first()
+    found = select(refused).where(*key, refused.c.token == token)
+    return connection.execute(found, execution_options=AT_ONCE).first()
 
 
 # --- The end ------------------------------------------------------------------------------------------------
@@ -310,7 +311,7 @@ def _end_at_sink(connection: Connection, story: Story, step: Step) -> TokenOutco
     if done is None:
         return None
     segment = step.segment
-    refused = _refusal(connection, story.token, step)
+    refused = _refusal(connection, story.token, step) if done.rejected else None
     where = {"chunk": done.chunk, "position": done.position, "sink": segment.node}
     if refused is not None:
         if refused.fallback is not None:
