@@ -193,8 +193,8 @@ BUGS = (
     Bug(
         "nobody holds a run",
         f"{AUDIT}/recorder.py",
-        "        if status is RunStatus.RUNNING and left_s > 0 and not gone:\n",
-        "        if status is RunStatus.RUNNING and left_s > 3600 and not gone:\n",
+        "        if status is RunStatus.RUNNING and is_held(found, at_us, host, self._alive):\n",
+        "        if status is RunStatus.RUNNING and is_held(found, at_us + 3_600_000_000, host, self._alive):\n",
         "sleep",
         "ledger",
     ),
