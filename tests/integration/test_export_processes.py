@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from frame.operations import verify_export
+from frame.operations import generate_key, verify_export
 
 from tests.integration.attacked import MEASURED, Place
 from tests.integration.leaky import echoing
@@ -80,6 +80,22 @@ def test_what_is_there_is_refused_before_anything_is_read(ran: Place) -> None:
     ended.says("is there already", "--overwrite")
     assert kept.read_text() == "mine"
     kept.unlink()
+
+
+def test_a_run_and_its_export_may_be_signed_by_two_keys(tmp_path: Path) -> None:
+    here = Place(tmp_path)
+    for name in ("run", "export"):
+        generate_key(tmp_path / f"{name}.key", name)
+    here.put("in.jsonl", '{"n":1}\n')
+    here.put("pipeline.yaml", PIPELINE + "audit: {sign: run.key}\n")
+    assert here.run("--quiet").code == 0
+    assert here.inside("export", "latest", "--out", "x.jsonl", "--sign", "export.key").code == 0
+    check, both = ("verify", "--export", "x.jsonl", "--key", "export.key.pub"), ("--key", "run.key.pub")
+
+    one, two = here.inside(*check), here.inside(*check, *both)
+
+    assert (one.code, two.code) == (7, 0)
+    assert "there is no signature by a given key\n  at the checkpoint" in one.out
 
 
 @pytest.mark.parametrize("victim", [".frame/audit.db", "pipeline.yaml"])

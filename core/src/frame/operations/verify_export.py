@@ -1,11 +1,14 @@
 """Verifying an export, without a store."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from frame.errors import UsageError
+
+AnyPath = str | PathLike[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +43,19 @@ class ExportReport:
 
 def verify_export(
     path: str | PathLike[str],
-    key: str | PathLike[str] | None = None,
+    key: AnyPath | Sequence[AnyPath] | None = None,
     receipt: str | PathLike[str] | None = None,
 ) -> ExportReport:
     """What a verification of the export at `path` found; no store is needed, and none is looked for.
 
-    `key`: the file of the public key that must have signed it. `receipt`: the file of a receipt that somebody kept;
+    `key`: the file of the public key that must have signed it, or several, one of which must have: the export may be
+    signed by another key than the run, and both are checked. `receipt`: the file of a receipt that somebody kept;
     the export must extend it. Raises UsageError if one of them cannot be read or is something else.
     """
     from frame.audit.export import checking
 
     where = Path(path)
-    keys = [] if key is None else [_public(Path(key))]
+    keys = [_public(Path(each)) for each in _files(key)]
     kept = None if receipt is None else _receipt(Path(receipt))
     export = checking.opened(where)
     try:
@@ -61,6 +65,12 @@ def verify_export(
     except Exception as error:  # noqa: BLE001 - whatever a reader stumbles over is not as it was written
         return ExportReport(where, export.run_id, _said(error), export.place, ())
     return ExportReport(where, export.run_id, "", "", tuple(export.notes))
+
+
+def _files(key: "AnyPath | Sequence[AnyPath] | None") -> Sequence[AnyPath]:
+    if key is None:
+        return ()
+    return [key] if isinstance(key, str | PathLike) else key
 
 
 def _said(error: Exception) -> str:

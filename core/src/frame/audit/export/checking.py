@@ -68,24 +68,25 @@ class _Chained(Checked):
 
     def __init__(self, path: Path, export: Export) -> None:
         super().__init__(path)
-        self._export, self._manifest_reached = export, False
+        self._export, self._reached = export, ""
 
     @property
     def place(self) -> str:
-        if self._manifest_reached:
-            return "its manifest"
+        if self._reached:
+            return self._reached
         return f"{getattr(self._export, 'file', 'it')}, line {self._export.number}".removeprefix("it, ")
 
     def check(self, keys: Iterable[str], receipt: str | None) -> None:
         export = self._export
         export.read()
         self.run_id = export.run["run_id"]
-        self._manifest_reached = True
+        self._reached = "its manifest"
         export.finish()
         given = list(keys)
         self.notes.append(f"signed by {export.signer(given)}" if given else NO_KEY)
         for name, note in (("checkpoint", export.manifest.get("checkpoint")), ("receipt", receipt)):
             if note is not None:
+                self._reached = f"the {name}"
                 by = f", signed by {signer(note, given)}" if given and "\n\n" in note else ""
                 self.notes.append(f"the {name} speaks of {export.extends(note)}{by}")
         if receipt is None:

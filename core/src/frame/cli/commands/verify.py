@@ -72,10 +72,9 @@ def command(  # noqa: PLR0913 - one parameter for each option
             raise click.UsageError("--proof goes with --key and one --anchor, and with no RUN.")
         return _verify_proof(proof, keys, next(iter(anchors), None), as_json)
     if export is not None:
-        if run or all_runs or len(anchors) > 1 or len(keys) > 1:
-            raise click.UsageError("--export goes with one --key and one --anchor, and with no RUN.")
-        key, receipt = next(iter(keys), None), next(iter(anchors), None)
-        found = verify_export(export, key, receipt)
+        if run or all_runs or len(anchors) > 1:
+            raise click.UsageError("--export goes with --key and one --anchor, and with no RUN.")
+        found = verify_export(export, keys, next(iter(anchors), None))
         print_json(found.as_json()) if as_json else print_data(export_text(found))
         return ExitCode.DONE if found.ok else ExitCode.TAMPERED
     if run and all_runs:
