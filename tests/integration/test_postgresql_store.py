@@ -268,10 +268,10 @@ def test_without_the_driver_its_extra_is_named(tmp_path: Path) -> None:
     assert "pip install 'frame-core[postgresql]'" in said.stderr
 
 
-def test_psycopg_is_imported_for_postgresql_only(tmp_path: Path) -> None:
+def test_driver_and_dialect_are_imported_for_postgresql_only(tmp_path: Path) -> None:
     program = (
         "import sys; from frame.operations import init_store; init_store(sys.argv[1]); "
-        "print('psycopg' in sys.modules)"
+        "print('psycopg' in sys.modules, 'sqlalchemy.dialects.postgresql' in sys.modules)"
     )
     said = subprocess.run(
         [sys.executable, "-c", program, f"sqlite:///{tmp_path}/audit.db"],
@@ -280,7 +280,7 @@ def test_psycopg_is_imported_for_postgresql_only(tmp_path: Path) -> None:
         check=True,
     )
 
-    assert said.stdout == "False\n"
+    assert said.stdout == "False False\n"
 
 
 def test_two_who_make_one_store_at_once_make_it_once(empty: str) -> None:

@@ -147,14 +147,12 @@ Index(
     segments.c.high_token,
     segments.c.first_token,
     sqlite_where=text("old_tokens = 1"),
-    postgresql_where=text("old_tokens = 1"),
 )
 Index(
     "segments_of_batches",
     segments.c.run,
     segments.c.batch,
     sqlite_where=text("batch IS NOT NULL"),
-    postgresql_where=text("batch IS NOT NULL"),
 )
 Index(
     "segments_of_intents",
@@ -162,14 +160,12 @@ Index(
     segments.c.node,
     segments.c.intent,
     sqlite_where=text("intent IS NOT NULL"),
-    postgresql_where=text("intent IS NOT NULL"),
 )
 Index(
     "segments_of_rows",
     segments.c.run,
     segments.c.first_row,
     sqlite_where=text("first_row IS NOT NULL"),
-    postgresql_where=text("first_row IS NOT NULL"),
 )
 Index(
     "segments_of_failures",
@@ -179,7 +175,6 @@ Index(
     segments.c.chunk,
     segments.c.position,
     sqlite_where=text("kind IN ('failed', 'row_invalid')"),
-    postgresql_where=text("kind IN ('failed', 'row_invalid')"),
 )
 
 segment_digests = Table(

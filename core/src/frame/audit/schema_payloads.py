@@ -46,7 +46,6 @@ Index(
     payload_blocks.c.high_token,
     payload_blocks.c.first_token,
     sqlite_where=text("old_tokens = 1"),
-    postgresql_where=text("old_tokens = 1"),
 )
 
 payload_data = Table(
