@@ -76,7 +76,7 @@ def retry_dead_letters(  # noqa: PLR0913 - one keyword for each thing that can b
     with database.open(url, create=False) as store:
         retry = _Retry(store, run, clock or SystemClock())
         compiled = compile_pipeline(file_of(retry.details, pipeline), registry)
-        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
         accepted = retry.accept(compiled, accept_changes)
         chosen, kept = retry.choose(tokens, compiled)
         if not chosen:

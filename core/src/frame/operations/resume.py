@@ -61,7 +61,7 @@ def resume(
     with database.open(url, create=False) as store:
         stopped = _Stopped(store, run, clock)
         compiled = compile_pipeline(file_of(stopped.details, pipeline), registry)
-        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds())
+        store.patience = Patience(compiled.loaded.config.audit.patience.total_seconds(), stop=stop)
         prepared = prepare(compiled, url)
         accepted = stopped.accept(compiled, accept_changes)
         resumption = stopped.resumption(compiled)
