@@ -6,7 +6,7 @@ from pathlib import Path
 
 from frame.config.load import load
 from frame.errors import UsageError
-from frame.operations.compile import Pipeline, audit_url_of
+from frame.operations.compile import Pipeline, audit_url_of, loaded_pipeline
 
 VARIABLE = "FRAME_AUDIT"
 USUAL_STORE, USUAL_PIPELINE = Path(".frame", "audit.db"), Path("pipeline.yaml")
@@ -19,13 +19,13 @@ def store_url(
 ) -> str:
     """The URL of the audit store to read.
 
-    The first of: `audit`; the store of `pipeline`, if that is a file; the variable FRAME_AUDIT; `.frame/audit.db` in
+    The first of: `audit`; the store of `pipeline`; the variable FRAME_AUDIT; `.frame/audit.db` in
     this folder; the store of `pipeline.yaml` in this folder. Raises UsageError if there is none of them.
     """
     if audit:
         return audit
-    if isinstance(pipeline, str | os.PathLike):
-        return audit_url_of(load(pipeline))
+    if pipeline is not None:
+        return audit_url_of(loaded_pipeline(pipeline))
     if environ.get(VARIABLE):
         return environ[VARIABLE]
     if USUAL_STORE.exists():
