@@ -14,8 +14,8 @@ def test_the_store_of_a_pipeline_in_code_is_the_one_that_it_ran_with(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FRAME_AUDIT", f"sqlite:///{tmp_path / 'another.db'}")
-    audit = {"audit": {"url": "sqlite:///mine.db"}} if said else {}
-    made = pipeline("code", source=ListSource([{"n": 1}]), sinks={"out": ListSink()}, **audit)
+    audit = {"url": "sqlite:///mine.db"} if said else {}
+    made = pipeline("code", source=ListSource([{"n": 1}]), sinks={"out": ListSink()}, audit=audit)
 
     run_id = run(made).run_id
 
