@@ -160,11 +160,15 @@ def test_the_command_says_what_it_has_locked(install: Install, here: Path) -> No
         "sinks: {out: {plugin: jsonl, options: {path: out.jsonl}}}\n"
     )
 
+    unlocked = [
+        CliRunner().invoke(main, [asked, "p.yaml", "--locked"]).exit_code for asked in ("run", "validate")
+    ]
     checked = CliRunner().invoke(main, ["plugins", "lock", "p.yaml", "--check"])
     written = CliRunner().invoke(main, ["plugins", "lock", "p.yaml"])
 
-    assert (checked.exit_code, written.exit_code) == (1, 0)
+    assert (unlocked, checked.exit_code, written.exit_code) == ([8, 8], 1, 0)
     assert "plugins.lock: is not what is installed" in checked.stdout
     assert "plugins.lock: written" in written.stdout
     assert "acme-tools" in written.stdout
     assert CliRunner().invoke(main, ["plugins", "lock", "p.yaml", "--check"]).exit_code == 0
+    assert CliRunner().invoke(main, ["run", "p.yaml", "--locked"]).exit_code == 0

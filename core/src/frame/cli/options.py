@@ -43,6 +43,7 @@ MOVED = click.option(
     metavar="FILE",
     help="The pipeline file of the run, if it has moved. [default: where the record says it was]",
 )
+LOCKED = click.option("--locked", is_flag=True, help="Refuse a pipeline without a plugins.lock beside it.")
 
 
 class FrameCommand(click.Command):

@@ -29,6 +29,7 @@ def run(
     pipeline: Pipeline,
     *,
     audit: str | None = None,
+    locked: bool = False,
     registry: Registry | None = None,
     stop: threading.Event | None = None,
     listeners: Sequence[Listener] = (),
@@ -36,14 +37,15 @@ def run(
 ) -> RunResult:
     """What came of running `pipeline`, a path or a pipeline built in code.
 
-    `audit`: URL of the audit store, if not the one that the pipeline names. `stop`: set it, from anywhere, to
+    `audit`: URL of the audit store, if not the one that the pipeline names. `locked`: only with a plugin lock beside
+    the pipeline. `stop`: set it, from anywhere, to
     end the run after the chunk in hand. `listeners` hear of the run what is on record, as do those that OTEL_*
     variables ask for.
 
     Raises ConfigError or PluginError before anything is opened; AuditError when the record cannot be kept;
     ExportError when the run has ended and its export cannot be written.
     """
-    compiled = compile_pipeline(pipeline, registry)
+    compiled = compile_pipeline(pipeline, registry, locked=locked)
     url = audit or compiled.audit_url
     check_ready(compiled, url)
     prepared = prepare(compiled, url)

@@ -45,12 +45,12 @@ class Picture:
     text: str
 
 
-def validate(pipeline: Pipeline, registry: Registry | None = None) -> Validation:
+def validate(pipeline: Pipeline, registry: Registry | None = None, *, locked: bool = False) -> Validation:
     """What a run of `pipeline` would execute. Touches nothing, and reads its secrets and signing keys alone.
 
     Raises ConfigError with every problem that was found; UnusablePlugins if plugins are the problem.
     """
-    compiled = compile_pipeline(pipeline, registry)
+    compiled = compile_pipeline(pipeline, registry, locked=locked)
     _check_keys(compiled)
     kinds = Counter(str(node.kind) for node in compiled.graph.nodes)
     return Validation(

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from frame.cli.conducting import conducting
-from frame.cli.options import PIPELINE, FrameCommand, without_password
+from frame.cli.options import LOCKED, PIPELINE, FrameCommand, without_password
 
 
 @click.command("run", cls=FrameCommand)
@@ -19,8 +19,9 @@ from frame.cli.options import PIPELINE, FrameCommand, without_password
     help="Keep the record here, as in sqlite:///audit.db. [default: FRAME_AUDIT, else what the pipeline says, "
     "else .frame/audit.db beside it]",
 )
+@LOCKED
 @conducting
-def command(pipeline: Path, audit: str | None, as_json: bool, **shown: Any) -> int:
+def command(pipeline: Path, audit: str | None, locked: bool, as_json: bool, **shown: Any) -> int:
     """Run PIPELINE and record what happens to every row.
 
     Progress and the summary go to stderr, so that a sink may write to stdout. The first Ctrl-C finishes the chunk
@@ -41,7 +42,7 @@ def command(pipeline: Path, audit: str | None, as_json: bool, **shown: Any) -> i
         _keep_stdout_free(pipeline)
     return conduct(
         lambda stop, listeners, clock: run(
-            pipeline, audit=audit, stop=stop, listeners=listeners, clock=clock
+            pipeline, audit=audit, locked=locked, stop=stop, listeners=listeners, clock=clock
         ),
         lambda: store_option(audit, pipeline),
         as_json=as_json,

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from frame.cli.options import JSON, PIPELINE, FrameCommand
+from frame.cli.options import JSON, LOCKED, PIPELINE, FrameCommand
 
 
 @click.command("validate", cls=FrameCommand)
 @PIPELINE
+@LOCKED
 @JSON
-def command(pipeline: Path, as_json: bool) -> None:
+def command(pipeline: Path, locked: bool, as_json: bool) -> None:
     """Check PIPELINE and list every problem, each with its place and what would help.
 
     Nothing is touched, and of what the file names only secrets and signing keys are read: whether inputs are there
@@ -21,7 +22,7 @@ def command(pipeline: Path, as_json: bool) -> None:
     from frame.operations import validate
 
     with plugins_apart():
-        validation = validate(pipeline)
+        validation = validate(pipeline, locked=locked)
     for warning in validation.warnings:
         say(f"warning: {warning}", colour="yellow")
     if as_json:
