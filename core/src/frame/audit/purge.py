@@ -122,7 +122,9 @@ def _why_not(connection: Connection, summary: RunSummary, asked: _Asked, *, is_o
         return f"it is {summary.status.value} and can be resumed, unless it is given up for good (--give-up)"
     origin = origin_of(connection, run)
     if is_open and origin is not None:
-        return f"it is {summary.status.value} with dead letters of run {origin}: frame resume {summary.run_id}"
+        return (
+            f"it is {summary.status.value} with dead letters of run {origin}: frame resume {summary.run_id}"
+        )
     letters = open_count(connection, run, asked.now_us)
     if letters:
         return f"it has {letters} open dead letter{'s' * (letters != 1)}: retry or resolve them"
