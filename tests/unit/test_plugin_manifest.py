@@ -12,7 +12,8 @@ from frame.errors import PluginBroken, Refused, UsageError
 from frame.operations import make_manifest
 from frame.plugin import Kind
 from frame.plugin.describe import describe
-from frame.plugin.manifest import FILE, Manifest, ManifestError, read
+from frame.plugin.manifest import Manifest, read
+from frame.plugin.manifest_file import FILE, ManifestError
 from frame.plugin.manifest_making import described, manifest_of
 from frame.plugin.registry import Registry
 from frame.plugin.registry_package import Package, PackageState

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from frame.errors import Refused, UsageError
-from frame.plugin.manifest import FILE
+from frame.plugin.manifest_file import FILE
 from frame.plugin.manifest_making import manifest_of
 from frame.plugin.registry import Registry
 from frame.plugin.registry_identity import is_editable

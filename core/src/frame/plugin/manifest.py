@@ -5,7 +5,6 @@ where it does not say what the code says, the package is refused. Of a package w
 (an editable installation) the code is asked instead.
 """
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from enum import StrEnum
@@ -16,29 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from frame.plugin.capabilities import Capabilities
+from frame.plugin.manifest_file import LaterManifest, ManifestError
 from frame.plugin.protocols import Delivery, Determinism, Kind
 from frame.plugin.registry_names import near
 
-FILE = "frame-plugin.json"
 SCHEMA_VERSION: Literal[1] = 1
 REFERENCE = r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"
 
 _SUGGESTED: dict[str, type[StrEnum]] = {"kind": Kind, "determinism": Determinism, "delivery": Delivery}
-
-
-class ManifestError(ValueError):
-    """A manifest that cannot be used. `faults`: each with its place in the document."""
-
-    def __init__(self, faults: tuple[str, ...]) -> None:
-        super().__init__(faults)
-        self.faults = faults
-
-    def __str__(self) -> str:
-        return f"{FILE}: {'; '.join(self.faults)}"
-
-
-class LaterManifest(ManifestError):
-    """A manifest of a schema that this frame does not know."""
 
 
 class _Part(BaseModel):
@@ -76,16 +60,6 @@ class Manifest(_Part):
     def as_text(self) -> str:
         """The file, the same for the same manifest."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n"
-
-
-def place_of(top_level: str) -> Path | None:
-    """The manifest in the import package `top_level`, if there is one. Imports nothing."""
-    spec = importlib.util.find_spec(top_level)
-    for folder in (spec and spec.submodule_search_locations) or ():
-        path = Path(folder, FILE)
-        if path.is_file():
-            return path
-    return None
 
 
 def read(path: Path) -> Manifest:

@@ -6,7 +6,8 @@ from typing import Any
 
 from frame.plugin import hookspecs
 from frame.plugin.describe import Description, Option, describe, schema_as_json, schema_from_json
-from frame.plugin.manifest import FILE, Entry, Manifest
+from frame.plugin.manifest import Entry, Manifest
+from frame.plugin.manifest_file import FILE
 from frame.plugin.protocols import Delivery, Kind
 from frame.plugin.registry_found import Found, checked
 from frame.plugin.registry_package import HOOK_OF, Contents, Known, Package, apis_of
@@ -31,7 +32,7 @@ def manifest_of(package: Package) -> Manifest:
 
 def staleness(package: Package) -> Iterator[str]:
     """What the manifest of `package` says that its code does not; nothing if it has none that can be read."""
-    if not isinstance(package.manifest, Manifest):
+    if package.manifest is None:
         return
     says, is_so = (_flat(each) for each in (package.manifest, manifest_of(package)))
     for place in says | is_so:

@@ -4,14 +4,18 @@ import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from frame.errors import FrameBug, PluginBroken
 from frame.plugin.capabilities import Capabilities
-from frame.plugin.manifest import FILE, Entry
+from frame.plugin.manifest_file import FILE
 from frame.plugin.protocols import Delivery, Determinism, Kind, Plugin, kind_of
 from frame.plugin.registry_check import violations
 from frame.plugin.registry_package import LOCAL, Known, Package
 from frame.plugin.registry_source import FOREIGN_FAILURES
+
+if TYPE_CHECKING:
+    from frame.plugin.manifest import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def _where(known: Known) -> str:
     return "its source" if known.entry is None else FILE
 
 
-def _differing(entry: Entry, plugin: type[Plugin]) -> Iterator[str]:
+def _differing(entry: "Entry", plugin: type[Plugin]) -> Iterator[str]:
     """What the manifest says of a plugin that its class does not."""
     says = _facts(entry.determinism, entry.delivery, entry.capabilities)
     is_so = _facts(plugin.determinism, getattr(plugin, "delivery", None), plugin.capabilities)

@@ -7,19 +7,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pluggy
 from importlib_metadata import Distribution, EntryPoint
 
 from frame.errors import PackageConflict, PluginBroken, PluginError
 from frame.plugin import hookspecs
-from frame.plugin.manifest import FILE, Entry, LaterManifest, Manifest, ManifestError, place_of, read
+from frame.plugin.manifest_file import FILE, LaterManifest, ManifestError, place_of
 from frame.plugin.protocols import PLUGIN_API, Kind
 from frame.plugin.registry_check import SUPPORTED_APIS
 from frame.plugin.registry_identity import is_editable, record_sha256
 from frame.plugin.registry_names import FIRST_PARTY, near, normalized
 from frame.plugin.registry_source import FOREIGN_FAILURES, classes_in, first_line, stated
+
+if TYPE_CHECKING:
+    from frame.plugin.manifest import Entry, Manifest
 
 HOOK_OF = {
     Kind.SOURCE: "frame_sources",
@@ -81,7 +86,7 @@ class Known:
     name: str
     summary: str
     offer: Offer
-    entry: Entry | None = None
+    entry: "Entry | None" = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +126,24 @@ class Package:
         self._names: dict[Kind, Names] = {}
 
     @cached_property
-    def manifest(self) -> Manifest | Trouble | None:
+    def _manifest(self) -> "Manifest | Trouble | None":
         """What the manifest says, or why it cannot be used; None where the code is to be asked."""
         if is_editable(self.source):
             return None
         try:
             path = place_of(self.top_level)
-            return None if path is None else self._held_to(read(path))
+            return None if path is None else self._held_to(path)
         except LaterManifest as error:
             return Trouble(PackageState.INCOMPATIBLE, str(error), "upgrade frame-core", error)
         except ManifestError as error:
             return Trouble(PackageState.BROKEN, str(error), self.remedy, error)
         except FOREIGN_FAILURES as error:
             return self.trouble_with(error, f"looking for {self.top_level}")
+
+    @property
+    def manifest(self) -> "Manifest | None":
+        """What the manifest says; None where it cannot be used, or the code is to be asked."""
+        return None if isinstance(self._manifest, Trouble) else self._manifest
 
     def disabled(self, cause: str, remedy: str) -> "Package":
         """This package, which nobody can use because of `cause`."""
@@ -149,12 +159,12 @@ class Package:
         """Why the package cannot be used, as far as can be told without importing a plugin."""
         if self._wrong_announcement:
             return self._wrong_announcement
-        says = self.contents if self.manifest is None else self.manifest
+        says = self.contents if self._manifest is None else self._manifest
         return says if isinstance(says, Trouble) else None
 
     def implements(self, hook: str) -> bool:
         """Whether the package may implement an infrastructure hook."""
-        return not isinstance(self.manifest, Manifest) or hook in self.manifest.hooks
+        return self.manifest is None or hook in self.manifest.hooks
 
     @property
     def top_level(self) -> str:
@@ -178,7 +188,7 @@ class Package:
         return self._names[kind]
 
     def _told_names(self, kind: Kind) -> Names:
-        if isinstance(self.manifest, Manifest):
+        if self.manifest is not None:
             return Names(tuple(_known(entry) for entry in self.manifest.plugins if entry.kind is kind))
         return self.names_in_code(kind)
 
@@ -193,7 +203,7 @@ class Package:
         """The plugins of the package; none when it cannot be used."""
         if self.trouble:
             return ()
-        if isinstance(self.manifest, Manifest):
+        if self.manifest is not None:
             return [Offer(entry.kind, entry.reference) for entry in self.manifest.plugins]
         return self.contents.offers if isinstance(self.contents, Contents) else ()
 
@@ -250,8 +260,11 @@ class Package:
         except FOREIGN_FAILURES as error:
             return self.trouble_with(error, f"asking {value} for its plugins")
 
-    def _held_to(self, manifest: Manifest) -> Manifest | Trouble:
-        """`manifest`, if it is the one of what is installed and works with this frame."""
+    def _held_to(self, path: Path) -> "Manifest | Trouble":
+        """The manifest at `path`, if it is the one of what is installed and works with this frame."""
+        from frame.plugin.manifest import read  # builds models, which nobody needs who edits the sources
+
+        manifest = read(path)
         for what, says, is_so in (
             ("package", manifest.package, self.name),
             ("distribution", normalized(manifest.distribution), normalized(self.distribution)),
@@ -296,7 +309,7 @@ class Package:
         return Known(name, first_line(plugin.__doc__), offer)
 
 
-def _known(entry: Entry) -> Known:
+def _known(entry: "Entry") -> Known:
     return Known(entry.name, entry.summary, Offer(entry.kind, entry.reference), entry)
 
 
