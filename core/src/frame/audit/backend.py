@@ -32,9 +32,15 @@ class Backend(Protocol):
         """Execution options of a connection whose transactions write."""
         ...
 
-    def prepare(self, *, create: bool) -> None:
+    @property
+    def note(self) -> str:
+        """What should be known of how the place is read, or ""."""
+        ...
+
+    def prepare(self, *, create: bool, to_read: bool = False) -> None:
         """Look at the place before it is opened; where the database is a file, `create` it if there is none.
 
+        `to_read`: a file that may not be written is read in place, instead of being refused.
         Raises UsageError if there is none, Refused if it is something else, AuditError if it cannot be used.
         """
         ...

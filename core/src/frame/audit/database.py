@@ -35,6 +35,11 @@ class Database:
         return self._backend.where
 
     @property
+    def note(self) -> str:
+        """What should be known of how the store is read, or ""."""
+        return self._backend.note
+
+    @property
     def engine(self) -> Engine:
         """The connections."""
         return self._backend.engine
@@ -168,17 +173,20 @@ class Database:
         )
 
 
-def open(url: str, *, create: bool = True, patience: Patience | None = None) -> Database:  # noqa: A001  (read as `database.open`)
+def open(  # noqa: A001  (read as `database.open`)
+    url: str, *, create: bool = True, to_read: bool = False, patience: Patience | None = None
+) -> Database:
     """The audit store at `url`, as in "sqlite:///audit.db" or "postgresql://user@host/name".
 
     An SQLite store is brought to the newest schema; `create`: and made, with its folder, if there is none. One in
-    PostgreSQL is made by `frame audit init`. `patience`: how long to wait for a server that goes away.
+    PostgreSQL is made by `frame audit init`. `to_read`: nothing will be written, so a file that may not be written will
+    do, and none is made. `patience`: how long to wait for a server that goes away.
 
     Raises AuditError if it cannot be used, Refused if it is not an audit store or one of a newer frame, UsageError
     if there is none or the URL makes no sense.
     """
     backend = backend_of(url)
-    backend.prepare(create=create)
+    backend.prepare(create=create and not to_read, to_read=to_read)
     database = Database(backend, patience or Patience())
     try:
         _check_version(database, backend)

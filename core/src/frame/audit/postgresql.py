@@ -86,6 +86,7 @@ class Postgresql:
         "stream_results": True,
     }
     writes: Mapping[str, Any] = {"isolation_level": "READ COMMITTED"}
+    note = ""
 
     def __init__(self, url: URL) -> None:
         if url.drivername not in {"postgresql", "postgresql+psycopg"}:
@@ -146,7 +147,7 @@ class Postgresql:
                 "Connect to the server itself, or let the pooler keep sessions",
             )
 
-    def prepare(self, *, create: bool) -> None:
+    def prepare(self, *, create: bool, to_read: bool = False) -> None:
         """Nothing: whether there is a store is found out by asking the server."""
 
     def check_version(self, stands_at: int) -> bool:

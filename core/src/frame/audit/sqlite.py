@@ -22,6 +22,7 @@ from frame.audit import migrations, schema
 from frame.audit.backend import Rows
 from frame.audit.durable import make_folder, sync
 from frame.audit.leftovers import place_beside, remove_leftovers
+from frame.audit.read_in_place import NOTE, InPlace, may_be_written
 from frame.errors import AuditError, Refused, UsageError
 
 APPLICATION_ID = 0x66726D65
@@ -55,9 +56,16 @@ class Sqlite:
         self._url, self._path = url, Path(url.database)
         self.where = str(self._path)
         self._found: tuple[int, int] | None = None
+        self._in_place: InPlace | None = None
+
+    @property
+    def note(self) -> str:
+        return "" if self._in_place is None else NOTE
 
     @cached_property
     def engine(self) -> Engine:
+        if self._in_place is not None:
+            return _reading(self._url, self._in_place)
         engine = create_engine(
             self._url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
         )
@@ -76,7 +84,7 @@ class Sqlite:
             )
         _begin(connection)
 
-    def prepare(self, *, create: bool) -> None:
+    def prepare(self, *, create: bool, to_read: bool = False) -> None:
         if create:
             remove_leftovers(self._path)
         if not self._path.exists():
@@ -84,11 +92,20 @@ class Sqlite:
                 raise UsageError(f"there is no audit store at {self._path}")
             _build(self._path)
         _inspect(self._path)
+        if not may_be_written(self._path):
+            if not to_read:
+                raise Refused(f"audit store {self._path} is read-only. {_REMEDIES['readonly']}")
+            self._in_place = InPlace(self._path)
         self._found = _identity(self._path)
 
     def check_version(self, stands_at: int) -> bool:
         if stands_at == 0:
             raise Refused(f"{self.where} is a SQLite database, but not an audit store; it was left as it is")
+        if self._in_place is not None and stands_at < migrations.NEWEST:
+            raise Refused(
+                f"audit store {self.where} has schema version {stands_at}, and is read-only: copy it to a folder that "
+                f"may be written to, where this frame brings it up to version {migrations.NEWEST}"
+            )
         return True
 
     def explain(self, error: DBAPIError) -> str:
@@ -159,6 +176,15 @@ def _configure(connection: Any, record: object) -> None:
         )
 
 
+def _reading(url: URL, place: InPlace) -> Engine:
+    engine = create_engine(url, creator=place.connect)
+    event.listen(engine, "connect", place.configure)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "commit", place.check)
+    event.listen(engine, "rollback", place.check)
+    return engine
+
+
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("frame_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
@@ -209,7 +235,7 @@ def _publish(beside: Path, path: Path) -> None:
 
 
 def _inspect(path: Path) -> None:
-    """Raises Refused if what stands at `path` is no store that can be written, AuditError if that cannot be told.
+    """Raises Refused if what stands at `path` is no store, AuditError if that cannot be told.
 
     Reads its header only.
     """
@@ -230,8 +256,6 @@ def _inspect(path: Path) -> None:
     if len(header) < 100 or int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         raise Refused(f"{path} is a SQLite file, but not an audit store; it was left as it is")
     _refuse_without_log(path)
-    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
-        raise Refused(f"audit store {path} is read-only. {_REMEDIES['readonly']}")
 
 
 def _refuse_without_log(path: Path) -> None:

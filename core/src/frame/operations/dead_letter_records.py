@@ -107,7 +107,7 @@ def dead_letters(
     from frame.audit.queries import find_run
 
     now_us = (clock or SystemClock()).time_us()
-    with database.open(store_url(audit, pipeline), create=False) as store, store.reading() as connection:
+    with database.open(store_url(audit, pipeline), to_read=True) as store, store.reading() as connection:
         runs = runs_with_dead_letters(connection) if run is None else [find_run(connection, run)]
         found = [
             letter

@@ -54,7 +54,7 @@ def answer(
 ) -> Explanation:
     """The explanation. Raises UsageError if there is nothing of the kind on record."""
     now_us = SystemClock().time_us()
-    with database.open(audit, create=False) as store, store.reading() as connection:
+    with database.open(audit, to_read=True) as store, store.reading() as connection:
 
         def told(asked: Question) -> Explanation:
             lineage = Lineage(connection, find_run(connection, asked.run))

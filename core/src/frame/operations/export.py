@@ -79,7 +79,7 @@ def export(
     target = Path(out)
     check(format, target, overwrite)
     key = signing_key(sign)
-    with database.open(store_url(audit, pipeline), create=False) as store, store.reading() as connection:
+    with database.open(store_url(audit, pipeline), to_read=True) as store, store.reading() as connection:
         if key is not None:
             refuse_revoked(connection, key.public)
         record = RunRecord(connection, queries.find_run(connection, run))

@@ -37,7 +37,7 @@ def prove(
 
     if (row is None) == (sink is None) or (sink is None) != (index is None):
         raise UsageError("ask for one thing: a source row, or a sink with the index of a row in it")
-    with database.open(audit, create=False) as store, store.reading() as connection:
+    with database.open(audit, to_read=True) as store, store.reading() as connection:
         record = RunRecord(connection, queries.find_run(connection, run))
         if row is not None:
             return prove_row(record, row)

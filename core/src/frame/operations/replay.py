@@ -136,7 +136,7 @@ def replay(
     from frame.audit import database
 
     now_us = (clock or SystemClock()).time_us()
-    with database.open(store_url(audit, pipeline), create=False) as store:
+    with database.open(store_url(audit, pipeline), to_read=True) as store:
         number, details, graded = _find(store, run, now_us)
         compiled = compile_pipeline(file_of(details, pipeline), registry)
         changed = accepted_changes(store, number, details, compiled, accept=accept_changes, remedies=REMEDIES)

@@ -141,7 +141,7 @@ def runs(
     from frame.audit.queries import list_runs
 
     now_us = (clock or SystemClock()).time_us()
-    with database.open(store_url(audit, pipeline), create=False) as store, store.reading() as connection:
+    with database.open(store_url(audit, pipeline), to_read=True) as store, store.reading() as connection:
         return Runs(store.where, tuple(list_runs(connection, now_us)))
 
 
@@ -159,7 +159,7 @@ def run_info(
     from frame.audit.purge import purge_of
 
     now_us = (clock or SystemClock()).time_us()
-    with database.open(store_url(audit, pipeline), create=False) as store, store.reading() as connection:
+    with database.open(store_url(audit, pipeline), to_read=True) as store, store.reading() as connection:
         number = queries.find_run(connection, run)
         nodes = tuple(queries.nodes_of(connection, number))
         counted = contents.node_contents(connection, number)

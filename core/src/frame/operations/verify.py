@@ -41,12 +41,13 @@ def verify(
     ring = _ring(keys)
     kept, doubts = _anchors(anchors, ring)
     try:
-        with database.open(audit, create=False) as store:
+        with database.open(audit, to_read=True) as store:
             runs = None if all_runs else [_number(store, run)]
             asked = None if runs is None or len(kept) + len(doubts) == 1 else _ids(store, runs)
             mine = [anchor for anchor in kept if asked is None or anchor.run_id in asked]
             doubts = [doubt for doubt in doubts if asked is None or doubt.run_id in asked]
             report = verify_store(store, runs, anchors=mine, artifacts=artifacts, trusted=ring)
+            report.notes += [store.note] if store.note else []
     except AuditError as error:
         report = _unreadable(error.where, error.why)
     except FrameError:
