@@ -11,6 +11,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from frame.plugin import Rejected
+from frame.rows import freeze
+from frame_sql.sink import SqlSink
 from frame_sql.source import SqlSource
 
 from tests.postgresql_server import Server
@@ -44,6 +47,22 @@ class Db:
         self.plugins.append(source)
         source.start(context("source"))
         return source
+
+    def sink(self, position: Any = None, **options: Any) -> SqlSink:
+        """A sink that has been started and opened."""
+        sink = SqlSink(SqlSink.Config(url=self.url, **options))
+        self.plugins.append(sink)
+        sink.start(context("sink"))
+        sink.open(position)
+        return sink
+
+    def write(self, rows: Sequence[Any], write_key: str = "key", **options: Any) -> list[Rejected]:
+        """What one write of a sink of its own refuses."""
+        sink = self.sink(**options)
+        try:
+            return list(sink.write([freeze(row) for row in rows], write_key))
+        finally:
+            sink.close()
 
     def read(self, **options: Any) -> list[Any]:
         """Everything that a source gives."""

@@ -13,12 +13,21 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from frame.plugin import FieldType
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
 
 from frame_sql.names import quoted
 from frame_sql.options import DatabaseOptions
 
 if TYPE_CHECKING:
     from frame_sql.reading import Reading
+
+ONE_CONNECTION: dict[str, Any] = {
+    "poolclass": QueuePool,
+    "pool_size": 1,
+    "max_overflow": 0,
+    "pool_timeout": 30,
+}
+"""A plugin has one connection, which is kept between its calls, and made anew once it was lost."""
 
 
 class Unavailable(ConnectionError):
@@ -80,6 +89,18 @@ class Database(ABC):
     @abstractmethod
     def unique_keys(self, connection: Connection, table: Sequence[str]) -> list[list[str]]:
         """The columns of each key that no two rows share."""
+
+    def may_be_made(self) -> bool:
+        """Whether there is nothing yet, and a place where a new database can be. Raises DatabaseRefuses."""
+        return False
+
+    @abstractmethod
+    def lock(self, connection: Connection, what: str) -> None:
+        """Wait until nobody else makes `what`, until the end of the transaction."""
+
+    @abstractmethod
+    def check_deferred(self, connection: Connection) -> None:
+        """Check now what would otherwise be checked at the commit, where that can be asked for."""
 
     @abstractmethod
     def type_for(self, kind: FieldType) -> str:

@@ -8,3 +8,8 @@ from frame.plugin import hookimpl
 @hookimpl
 def frame_sources() -> Sequence[str]:
     return ["frame_sql.source:SqlSource"]
+
+
+@hookimpl
+def frame_sinks() -> Sequence[str]:
+    return ["frame_sql.sink:SqlSink"]

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from frame.plugin import FieldType, parse_field_type
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
-from frame_sql.database import Column, Database, DatabaseRefuses
+from frame_sql.database import ONE_CONNECTION, Column, Database, DatabaseRefuses
 from frame_sql.names import quoted
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ class Postgresql(Database):
         try:
             engine = create_engine(
                 url,
-                poolclass=NullPool,
+                **ONE_CONNECTION,
                 hide_parameters=True,
                 use_native_hstore=False,
                 connect_args={**connecting, "options": options.strip()},
@@ -153,6 +152,13 @@ class Postgresql(Database):
         found = connection.exec_driver_sql(_KEYS, (_regclass(table),))
         return [(list(names), primary) for names, primary in found]
 
+    def lock(self, connection: Connection, what: str) -> None:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(%s))", (what,))
+
+    def check_deferred(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        connection.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")
+
     def type_for(self, kind: FieldType) -> str:
         if (
             kind.name == "list"
@@ -170,8 +176,10 @@ class Postgresql(Database):
         return state.startswith(_PASSING) or (isinstance(error.orig, OperationalError) and not state)
 
     def refuses_row(self, error: DBAPIError) -> str | None:
+        from psycopg import DataError
+
         state = _state(error)
-        if not state.startswith(_OF_A_ROW):
+        if not state.startswith(_OF_A_ROW) and not isinstance(error.orig, DataError):
             return None
         if state.startswith("P0"):
             return f"a trigger refuses it (SQLSTATE {state})"

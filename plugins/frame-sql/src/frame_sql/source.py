@@ -2,7 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 from frame.errors import SourceError
@@ -100,6 +101,7 @@ class SqlSource(Source):
         self._snapshots: list[str] = []
         self._busy = threading.Lock()
         self._closed = False
+        self._rows_read: Generator[Any, None, None] | None = None
 
     def may_wait(self) -> bool:
         return self.config.parsed_url().get_backend_name() != "sqlite"
@@ -126,6 +128,10 @@ class SqlSource(Source):
         return reading_of(found, table, config.select, config.key, zone)
 
     def read(self) -> Iterator[Mapping[str, Any] | InvalidRow]:
+        self._rows_read = self._read()
+        return self._rows_read
+
+    def _read(self) -> Generator[Mapping[str, Any] | InvalidRow, None, None]:
         try:
             with self._opened() as reading:
                 reading.check()
@@ -188,6 +194,9 @@ class SqlSource(Source):
         self._closed = True
         # A fetch that is under way in another thread must not lose its connection under it.
         if self._busy.acquire(timeout=5):
+            with suppress(ValueError):  # it is being asked for a row, and ends when it sees that it is closed
+                if self._rows_read is not None:
+                    self._rows_read.close()
             self._let_go()
             self._busy.release()
 

@@ -14,9 +14,8 @@ from urllib.parse import quote
 from frame.plugin import FieldType
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
-from frame_sql.database import Column, Database, DatabaseRefuses
+from frame_sql.database import ONE_CONNECTION, Column, Database, DatabaseRefuses
 from frame_sql.names import quoted
 from frame_sql.values import Unfit
 
@@ -60,9 +59,7 @@ class Sqlite(Database):
     mark: ClassVar[str] = "?"
 
     def _engine(self) -> Engine:
-        engine = create_engine(
-            "sqlite://", creator=self._connection, poolclass=NullPool, hide_parameters=True
-        )
+        engine = create_engine("sqlite://", creator=self._connection, hide_parameters=True, **ONE_CONNECTION)
         begin = "BEGIN IMMEDIATE" if self.write else "BEGIN"
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
@@ -85,6 +82,14 @@ class Sqlite(Database):
     def is_there(self) -> bool:
         """Whether there is such a file."""
         return Path(str(self.options.parsed_url().database)).is_file()
+
+    def may_be_made(self) -> bool:
+        path = Path(str(self.options.parsed_url().database))
+        if path.exists():
+            return False
+        if not path.parent.is_dir():
+            raise DatabaseRefuses(f"{self.where}: there is no such folder")
+        return True
 
     def escaped(self, statement: str) -> str:
         return statement
@@ -121,6 +126,12 @@ class Sqlite(Database):
                 parts = connection.exec_driver_sql(f"PRAGMA index_info({quoted(index.name)})").all()
                 keys += [[part.name for part in parts]] if all(part.name for part in parts) else []
         return keys
+
+    def lock(self, connection: Connection, what: str) -> None:
+        assert self.write, "BEGIN IMMEDIATE has locked the file"
+
+    def check_deferred(self, connection: Connection) -> None:
+        return
 
     def type_for(self, kind: FieldType) -> str:
         return _TYPES[kind.name]

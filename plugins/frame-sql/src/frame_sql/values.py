@@ -58,7 +58,7 @@ def aware(moment: datetime, zone: Zone | None) -> datetime:
         there_and_back = moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None)
         if there_and_back != moment.replace(tzinfo=None):
             raise ValueError(f"never was the time in {zone}")
-        if moment.utcoffset() != moment.replace(fold=1).utcoffset():
+        if moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset():
             raise ValueError(f"was the time in {zone} twice")
     return moment.astimezone(UTC)
 
