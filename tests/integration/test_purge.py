@@ -325,6 +325,8 @@ def test_a_dry_run_changes_nothing(place: Place) -> None:
         (("purge", "--older-than", "soon"), "write a number and a unit"),
         (("purge", "--older-than", "90"), "'90' has no unit: write a number and a unit"),
         (("purge", "--run", "none"), "there is no run 'none'"),
+        (("purge", "--run", "0"), "'0' is too little of an id to remove data by: it means run 0"),
+        (("purge", "--run", "0", "--dry-run"), "type at least 6 characters of it"),
         (("purge", "--older-than", "90d", "--give-up"), "runs are given up by name alone"),
     ],
 )

@@ -12,9 +12,13 @@ from frame.operations.asker import asker
 from frame.operations.stores import store_url
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from frame.audit.database import Database
     from frame.audit.purge import Candidate
 
+LEAST_OF_AN_ID = 6
+"""Characters. In a store with one run, a single digit names it."""
 COPIES = "Backups and other copies of the store keep what they have."
 
 
@@ -86,10 +90,9 @@ def purge(
     record, and lose their data, too.
 
     Otherwise a run that can be resumed keeps its data, as does one that has open dead letters, or that a process works
-    on. Raises UsageError if a run is not there, TryAgainLater if a run is taken up while it is given up.
+    on. Raises UsageError if a run is not there or hardly named, TryAgainLater if one is taken up while it is given up.
     """
     from frame.audit import database
-    from frame.audit.queries import find_run
 
     if older_than is None and not runs:
         raise UsageError("say which runs: --older-than 90d, or --run RUN, or both")
@@ -99,10 +102,25 @@ def purge(
     with database.open(store_url(audit, pipeline), create=False) as store:
         with store.reading() as connection:
             now_us = store.now_us(connection, clock.time_us())
-            numbers = [find_run(connection, each) for each in runs]
+            numbers = [_meant(connection, each) for each in runs]
         before_us = None if older_than is None else now_us - older_than // timedelta(microseconds=1)
         asked = _Asked(now_us, before_us, tuple(numbers), give_up, asker(), reason)
         return _Purging(store, asked).look() if dry_run else _Purging(store, asked).carry_out()
+
+
+def _meant(connection: "Connection", asked: str) -> int:
+    """The number of a run that is to lose its data. Raises UsageError if a slip of the finger could mean it."""
+    from frame.audit.queries import find_run, run_ids
+    from frame.audit.runs import LATEST
+
+    number = find_run(connection, asked)
+    if asked != LATEST and len(asked) < LEAST_OF_AN_ID:
+        (run_id,) = run_ids(connection, [number])
+        raise UsageError(
+            f"{asked!r} is too little of an id to remove data by: it means run {run_id} now; type at least "
+            f"{LEAST_OF_AN_ID} characters of it"
+        )
+    return number
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,13 @@ def _duration(context: click.Context, option: click.Parameter, value: str | None
 @click.option(
     "--older-than", callback=_duration, metavar="AGE", help="Runs that ended longer ago, as in 90d."
 )
-@click.option("--run", "runs", multiple=True, metavar="RUN", help="This run; may be given several times.")
+@click.option(
+    "--run",
+    "runs",
+    multiple=True,
+    metavar="RUN",
+    help="This run, by six characters of its id or more; may be given several times.",
+)
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the record.")
 @click.option(
     "--give-up",
