@@ -100,6 +100,7 @@ def test_a_run_that_has_ended_is_refused(crashed: Place):
 
     assert again.code == 8
     assert "there is nothing to resume" in again.err
+    assert f"A new run: frame run {crashed.folder}/pipeline.yaml. To do it over" in again.err
 
 
 def test_a_pipeline_file_that_is_gone_can_be_named(crashed: Place):

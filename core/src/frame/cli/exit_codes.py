@@ -74,6 +74,8 @@ def of_result(result: "RunResult", strict: bool = False, signal_number: int | No
         case "waiting":
             return ExitCode.WAITING
         case "failed" if result.cause is not None:
-            return of_error(result.cause)
+            code = of_error(result.cause)
+            # INVALID says that nothing was opened, and here a run is on record: what it was begun with is gone.
+            return ExitCode.REFUSED if code is ExitCode.INVALID else code
     failed = not result.ok or (strict and result.counters["failed"] > 0)
     return ExitCode.FAILED if failed else ExitCode.DONE

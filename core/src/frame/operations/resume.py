@@ -88,9 +88,7 @@ class _Stopped:
             given = given_up(connection, self._number)
         self._run_id, status = self.details.summary.run_id, self.details.summary.status
         if status in ENDED_WELL:
-            raise Refused(
-                f"run {self._run_id} is {status.value.replace('_', ' ')}; there is nothing to resume"
-            )
+            raise Refused(_ended(self.details, status))
         if given is not None:
             raise Refused(f"run {self._run_id} was {given}; there is nothing to resume")
 
@@ -107,7 +105,7 @@ class _Stopped:
 
         carried = carried_on(self._store, self._number)
         history = RunHistory(self._store, self._number)
-        stands = standing(compiled.graph, history.chunks(payloads=False))
+        stands = standing(compiled.graph, history.chunks(payloads=False, digests=False))
         _refuse_ended(self.details, stands)
         return Resumption(compiled.graph, stands, history, None if carried is None else carried())
 
@@ -129,6 +127,20 @@ class _Stopped:
         if recorder.next_chunk != resumption.stands.next_chunk:
             raise TryAgainLater(f"another process has written to run {self._run_id} just now; ask again")
         return recorder
+
+
+def _ended(details: "RunDetails", status: RunStatus) -> str:
+    """Why a run that has ended does not go on, and what there is instead."""
+    run_id, file = details.summary.run_id, details.config.get("file", "")
+    failed = (
+        f"Rows that failed: frame dead-letters retry {run_id}. "
+        if status is RunStatus.COMPLETED_WITH_FAILURES
+        else ""
+    )
+    return (
+        f"run {run_id} is {status.value.replace('_', ' ')}; there is nothing to resume.\n"
+        f"{failed}A new run: frame run {file or 'PIPELINE'}. To do it over and compare: frame replay {run_id}"
+    )
 
 
 def _refuse_ended(details: "RunDetails", stands: Standing) -> None:

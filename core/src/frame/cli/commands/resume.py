@@ -27,9 +27,10 @@ def command(run: str, audit: str | None, pipeline: Path | None, accept_changes: 
 
     \b
     Refused (exit code 8) when
-      - the run has come to its end: run the pipeline anew, or `frame dead-letters retry` for rows that failed
-      - the pipeline file, its plugins or the input have changed: the message lists what; put it back, or
-        say --accept-changes (never for other nodes or another input)
+      - the run has come to its end: run the pipeline anew, `frame dead-letters retry` for rows that failed, or
+        `frame replay` to do it over and compare
+      - the pipeline file, its plugins or the input have changed, or the input is gone: the message lists what; put
+        it back, or say --accept-changes (never for other nodes or another input)
       - rows that are needed have been purged from the record
     75 means that another process works on the run: wait until it ends, or until its lease runs out.
     The other exit codes are those of `frame run`.
