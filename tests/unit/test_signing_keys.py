@@ -201,3 +201,28 @@ def test_keys_are_looked_at_without_the_cryptography_package() -> None:
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert printed.stdout == "False False\n"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_file_that_is_no_private_key_is_told_before_its_permissions(tmp_path: Path, mode: int) -> None:
+    own, table = tmp_path / "frame.key", tmp_path / "orders.csv"
+    public = write_pair(own, KEY)
+    table.write_text("id\n1\n")
+    for path in (public, table):
+        path.chmod(mode)
+
+    for path, said in (
+        (public, rf"frame\.key\.pub is a public key, .*: sign with {own}, which is beside it$"),
+        (table, r"orders\.csv is no private key of frame \(`frame keys generate` makes one\)$"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            read_private(path)
+
+
+def test_a_public_key_that_stands_alone_asks_for_the_private_one(tmp_path: Path) -> None:
+    own = tmp_path / "frame.key"
+    public = write_pair(own, KEY)
+    own.unlink()
+
+    with pytest.raises(UsageError, match=r"is a public key, .*: sign with the private key of it$"):
+        read_private(public)

@@ -41,15 +41,29 @@ def read_private(path: Path) -> PrivateKey:
     Raises UsageError if there is none, or if anybody but its owner may read or change it.
     """
     mode, text = _read(path)
+    try:
+        key = private_key(text.removesuffix("\n"))
+    except NotAKey as why:
+        raise UsageError(f"{path} {_instead(path, text, why)}") from None
     if os.name == "posix" and mode & 0o077:
         raise UsageError(
             f"{path} may be read or changed by others (mode {stat.S_IMODE(mode):04o}): `chmod 600 {path}`, and "
             "replace the key if anybody else could have seen it"
         )
+    return key
+
+
+def _instead(path: Path, text: str, why: NotAKey) -> str:
+    """What is in a file where a private key was to be, and what to sign with."""
     try:
-        return private_key(text.removesuffix("\n"))
-    except NotAKey as why:
-        raise UsageError(f"{path} {why} (`frame keys generate` makes one)") from None
+        public_key(text.removesuffix("\n"))
+    except NotAKey:
+        return f"{why} (`frame keys generate` makes one)"
+    own = path.with_suffix("")
+    meant = (
+        f"{own}, which is beside it" if path.suffix == ".pub" and own.is_file() else "the private key of it"
+    )
+    return f"is a public key, which only checks what was signed: sign with {meant}"
 
 
 def read_public(path: Path) -> PublicKey:
