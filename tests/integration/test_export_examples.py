@@ -1,6 +1,8 @@
 """Every example, exported by the command in every format, signed, and verified without frame and without its store."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -109,6 +111,60 @@ def test_a_byte_that_was_changed_is_found(exported, tmp_path, name):
     changed.write_bytes(data)
 
     assert not verify_export(copy, folder / "frame.key.pub").ok
+
+
+@pytest.mark.parametrize("program", ["frame", "verify_export.py"])
+@pytest.mark.parametrize(
+    "lines", [0.5, 3, -1], ids=["within the first line", "after a line", "before the manifest"]
+)
+def test_an_export_that_was_cut_off_asks_whether_it_was(exported, tmp_path, lines, program):
+    _, folder, said = exported
+    whole = (folder / "jsonl").read_bytes().splitlines(keepends=True)
+    kept = whole[0][:200] if lines == 0.5 else b"".join(whole[:lines])
+    (tmp_path / "cut.jsonl").write_bytes(kept)
+
+    if program == "frame":
+        found = verify_export(tmp_path / "cut.jsonl")
+        told = f"{found.wrong} ({found.place})"
+        assert found.run_id == ("" if lines == 0.5 else said["run"])
+        assert found.place == f"line {max(len(kept.splitlines()), 1)}"
+    else:
+        command = [sys.executable, "-I", folder / program, tmp_path / "cut.jsonl"]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+    assert "cut off?" in told or "was it cut off, or" in told, told
+    assert "JSONDecodeError" not in told
+
+
+def change_count(folder: Path) -> None:
+    manifest = folder / "manifest.json"
+    said = json.loads(manifest.read_text())
+    said["counts"]["row"] = 1000
+    manifest.write_text(json.dumps(said))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda folder: (folder / "row.csv").unlink(), "row.csv is missing, which the manifest names"),
+        (lambda folder: (folder / "more.csv").touch(), "more.csv is not named by the manifest"),
+        (
+            lambda folder: os.truncate(folder / "row.csv", 3),
+            "row.csv is not as it was written: its sha256 is ",
+        ),
+        (change_count, "counts: it says 1000 of 'row', and there are "),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_told_of_its_run_and_in_words(exported, tmp_path, spoil, said):
+    _, folder, run = exported
+    copy = Path(shutil.copytree(folder / "csv", tmp_path / "csv"))
+    spoil(copy)
+
+    told = Place(tmp_path).inside("verify", "--export", "csv")
+
+    assert told.code == 7
+    assert told.out.startswith(f"export of run {run['run']}: wrong: {said}")
+    assert re.search(r"[\[{(]['{]", told.out) is None
 
 
 def test_folders_tell_the_same_records(exported):

@@ -244,6 +244,8 @@ def test_a_receipt_that_nobody_trusted_has_signed_is_not_used(folder: Path) -> N
 
     assert code == 7
     assert "is not signed by a key that was named" in said
+    assert said.startswith("not every receipt that was brought can be relied on\n")
+    assert "not as it was written" not in said
 
 
 def test_receipts_of_other_runs_neither_spoil_nor_anchor_a_run(

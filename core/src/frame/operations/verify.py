@@ -91,7 +91,7 @@ def _ids(store: "Database", runs: Sequence[int]) -> Collection[str]:
 
 def _anchors(paths: Sequence[AnyPath], ring: "KeyRing | None") -> "tuple[list[Anchor], list[Finding]]":
     """What the receipts say, and findings about those that nobody trusted has signed."""
-    from frame.audit.verify import Anchor, Finding
+    from frame.audit.verify import RECEIPT, Anchor, Finding
 
     anchors, doubts = [], []
     for receipt in _receipts(paths):
@@ -99,7 +99,7 @@ def _anchors(paths: Sequence[AnyPath], ring: "KeyRing | None") -> "tuple[list[An
         signer = None if ring is None else ring.signer(receipt.note)
         if ring is not None and signer is None:
             what = f"{receipt.where} is not signed by a key that was named"
-            doubts.append(Finding("anchor", what, "it may be forged; it was not used", run_id=said.run_id))
+            doubts.append(Finding(RECEIPT, what, "it may be forged; it was not used", run_id=said.run_id))
             continue
         log = None if said.log is None else (said.log.size, said.log.hash)
         whose = None if signer is None else str(signer)

@@ -1,5 +1,6 @@
 """Verifying an export, without a store."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -74,6 +75,8 @@ def _files(key: "AnyPath | Sequence[AnyPath] | None") -> Sequence[AnyPath]:
 
 
 def _said(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"that is no JSON: {error}"
     return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
 
 

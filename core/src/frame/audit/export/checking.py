@@ -78,9 +78,14 @@ class _Chained(Checked):
 
     def check(self, keys: Iterable[str], receipt: str | None) -> None:
         export = self._export
+        if isinstance(export, _Folder):
+            self.run_id = _run_id(self.path / MANIFEST)
         export.read()
         self.run_id = export.run["run_id"]
+        if not export.manifest:
+            raise ValueError("it ends after this line, without its manifest: was it cut off?")
         self._reached = "its manifest"
+        _compare_counts(export)
         export.finish()
         given = list(keys)
         self.notes.append(f"signed by {export.signer(given)}" if given else NO_KEY)
@@ -91,6 +96,17 @@ class _Chained(Checked):
                 self.notes.append(f"the {name} speaks of {export.extends(note)}{by}")
         if receipt is None:
             self.notes.append("not anchored: what was cut off its end cannot be seen without a receipt")
+
+
+def _compare_counts(export: Export) -> None:
+    """Raises ValueError with the first kind of which there are more or fewer records than the manifest says."""
+    for field, made in (("counts", export.counts), ("withheld", export.withheld)):
+        said = export.manifest[field]
+        for kind in sorted({*said, *made}):
+            if said.get(kind, 0) != made[kind]:
+                raise ValueError(
+                    f"{field}: it says {said.get(kind, 0)} of {kind!r}, and there are {made[kind]}"
+                )
 
 
 class _Folder(Export):
@@ -144,17 +160,33 @@ def _manifest(path: Path) -> dict[str, Any]:
     return found
 
 
+def _run_id(path: Path) -> str:
+    run_id = _manifest(path).get("run_id")
+    return run_id if isinstance(run_id, str) else ""
+
+
 def _check_files(folder: Path, files: dict[str, dict[str, Any]]) -> None:
     """Raises ValueError unless the folder has just these files, and they are as they were."""
     there = {each.name for each in folder.iterdir()} - {MANIFEST}
-    if there != set(files):
-        raise ValueError(f"the folder has {sorted(there)}, and the manifest names {sorted(files)}")
+    for name in sorted(there ^ set(files)):
+        wrong = "is not named by the manifest" if name in there else "is missing, which the manifest names"
+        raise ValueError(f"{name} {wrong}")
     for name, said in files.items():
         path = folder / name
         if path.is_symlink() or not path.is_file():
             raise ValueError(f"{name} is not an ordinary file")
-        if file_facts(path) != said:
-            raise ValueError(f"{name} is not as it was written: {file_facts(path)} where {said} was said")
+        _compare_file(path, said)
+
+
+def _compare_file(path: Path, said: dict[str, Any] | None) -> None:
+    """Raises ValueError unless the file is as the manifest says."""
+    if said is None:
+        raise ValueError(f"{path.name} is not named by the manifest")
+    for what, found in file_facts(path).items():
+        if found != said.get(what):
+            raise ValueError(
+                f"{path.name} is not as it was written: its {what} is {found}, and the manifest says {said.get(what)}"
+            )
 
 
 def _read_sheet(folder: Path, kind: Kind) -> Iterator[Record]:
@@ -202,11 +234,10 @@ class _Document(Checked):
     def check(self, keys: Iterable[str], receipt: str | None) -> None:
         manifest = _manifest(manifest_beside(self.path))
         self.run_id = manifest["run_id"]
-        said = manifest["files"].get(self.path.name)
-        if set(manifest["files"]) != {self.path.name} or file_facts(self.path) != said:
-            raise ValueError(
-                f"{self.path.name} is not as it was written: {file_facts(self.path)}, not {said}"
-            )
+        files = manifest["files"]
+        _compare_file(self.path, files.get(self.path.name))
+        if len(files) != 1:
+            raise ValueError("the manifest names more files than this one")
         export = Export(self.path)
         export.manifest, export.run, export.number = manifest, {"run_id": self.run_id}, manifest["lines"] + 1
         given = list(keys)

@@ -133,10 +133,10 @@ class Export:
     def read(self) -> None:
         with self.path.open("rb") as file:
             for self.number, raw in enumerate(file, 1):
-                record: Record = json.loads(raw)
+                record: Record = json.loads(raw) if raw.endswith(b"\n") else {"record": ""}
                 kind = record["record"]
                 if raw != written(record) + b"\n" or self.manifest or (kind == "run") != (self.number == 1):
-                    raise ValueError("it is out of place, or not in canonical form")
+                    raise ValueError("cut off? " * (not kind) + "it is out of place, or not canonical form")
                 self.left = self.left[self.left.index(kind) :] if kind != "fact" else self.left
                 self.line(kind, record)
                 if not self.manifest:
@@ -229,12 +229,12 @@ class Export:
         for number in sorted(read):
             row = defaultdict(str, next(self.rows, {}))
             if (row["row"], row["token"], row["digest"], row["valid"]) != (number, *read[number]):
-                raise ValueError(f"row {number} is {read[number]} here; line {row['line']} says another")
+                raise ValueError(f"row {number} is one thing here, and line {row['line']} says another")
 
     def finish(self) -> None:
         """Compare the manifest with what was read."""
-        if not self.hashes:
-            raise ValueError("it has no chain: its run is older than that, or the blocks are gone")
+        if not (self.hashes and self.manifest):
+            raise ValueError("it has no chain or no manifest: was it cut off, or is its run older than that?")
         said, ended = self.manifest, self.run["status"] in ("completed", "completed_with_failures", "empty")
         made = dict(format="frame-export", version=1, run_id=self.run["run_id"], lines=self.number - 1)
         made |= dict(sha256=self.sha256.hexdigest(), withheld=self.withheld, blocks=len(self.hashes))

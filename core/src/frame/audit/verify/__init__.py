@@ -4,7 +4,7 @@ The blocks of a run are computed again from its rows, and each names the one bef
 unless the whole rest of the chain was written anew; that shows against a receipt that was kept elsewhere.
 """
 
-from frame.audit.verify.report import Anchor, Finding, Report, RunReport
+from frame.audit.verify.report import RECEIPT, Anchor, Finding, Report, RunReport
 from frame.audit.verify.verification import verify_store
 
-__all__ = ["Anchor", "Finding", "Report", "RunReport", "verify_store"]
+__all__ = ["RECEIPT", "Anchor", "Finding", "Report", "RunReport", "verify_store"]

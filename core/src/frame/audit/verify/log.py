@@ -11,7 +11,7 @@ from frame.audit import schema
 from frame.audit.key_ring import KeyRing
 from frame.audit.store_log import FIRST, LogKind, record_hash
 from frame.audit.text import from_json
-from frame.audit.verify.report import Anchor, Finding
+from frame.audit.verify.report import RECEIPT, Anchor, Finding
 
 _OF_RUNS = {
     LogKind.RUN_OPENED: "started",
@@ -123,7 +123,7 @@ def check_anchors(log: Log, anchors: Sequence[Anchor]) -> Iterator[Finding]:
         revoked = log.revoked.get(anchor.signer or "")
         if revoked is not None and (anchor.log is None or anchor.log[0] > revoked):
             said = f"{anchor.where} is signed by a key that record {revoked} of the log had revoked"
-            yield Finding("anchor", said, "it may be forged", table="store_log", run_id=anchor.run_id)
+            yield Finding(RECEIPT, said, "it may be forged", run_id=anchor.run_id)
 
 
 def check_migrations(connection: Connection, log: Log) -> Iterator[Finding]:

@@ -8,6 +8,10 @@ MOST_FINDINGS = 100
 """As many are told of a run; the others are counted. The first ones are what matters."""
 
 
+RECEIPT = "receipt"
+"""The check that a finding breaks which is about a receipt that was brought, and not about the store."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something that is not as it was written, or does not fit the rest.
@@ -130,6 +134,16 @@ class Report:
     def extend(self, findings: Iterable[Finding]) -> None:
         """Keep findings about the store itself."""
         self.findings += findings
+
+    @property
+    def receipt_findings(self) -> list[Finding]:
+        """Those of the findings that are about receipts: the store may be as it was written."""
+        return [finding for finding in self.findings if finding.check == RECEIPT]
+
+    @property
+    def store_findings(self) -> list[Finding]:
+        """The others, about the store itself."""
+        return [finding for finding in self.findings if finding.check != RECEIPT]
 
     @property
     def all_findings(self) -> list[Finding]:

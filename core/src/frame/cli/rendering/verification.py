@@ -1,6 +1,6 @@
 """What a verification found, as text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from frame.cli.output import visible
@@ -17,16 +17,21 @@ def text(report: "Report") -> str:
 
 
 def _lines(report: "Report") -> Iterator[str]:
-    if report.findings:
-        yield f"the store {visible(report.where)} is not as it was written"
-        for finding in report.findings:
-            yield from _finding(finding)
+    yield from _headed(f"the store {visible(report.where)} is not as it was written", report.store_findings)
+    yield from _headed("not every receipt that was brought can be relied on", report.receipt_findings)
     for run in report.runs:
         yield from _run(run)
     for note in report.notes:
         yield f"note: {visible(note)}"
     found = len(report.all_findings) + sum(run.more_findings for run in report.runs)
     yield f"{found:,} finding{'s' * (found > 1)}" if found else "nothing was found"
+
+
+def _headed(heading: str, findings: "Sequence[Finding]") -> Iterator[str]:
+    if findings:
+        yield heading
+        for finding in findings:
+            yield from _finding(finding)
 
 
 def _run(run: "RunReport") -> Iterator[str]:
@@ -62,7 +67,8 @@ def proof_text(found: "ProofReport") -> str:
 
 def export_text(found: "ExportReport") -> str:
     """What a verification of an export found, for reading."""
-    head = f"export of run {found.run_id}: " + ("intact" if found.ok else f"wrong: {found.wrong}")
+    of = f"of run {found.run_id}" if found.run_id else str(found.path)
+    head = f"export {of}: " + ("intact" if found.ok else f"wrong: {found.wrong}")
     lines = [
         head,
         *([f"  at {found.place}"] if found.place else []),
