@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from frame.audit import database as store
 from frame.audit import queries
-from frame.audit.decoding import read_chunks
+from frame.audit.chunks import read_chunks
 from frame.audit.recorder import Recorder
 from frame.events import Chunk, RowsRead, RunStatus
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from frame.audit import database as store
+from frame.audit.chunks import read_chunks
 from frame.audit.database import Database
-from frame.audit.decoding import read_chunks
 from frame.audit.patience import Patience
 from frame.audit.recorder import Recorder
 from frame.audit.verify.verification import verify_store

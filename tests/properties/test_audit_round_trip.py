@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from frame import events as ev
 from frame.audit import database as store
+from frame.audit.chunks import read_chunks
 from frame.audit.database import Database
-from frame.audit.decoding import read_chunks
 from frame.audit.opening import NodeOpening, RunOpening
 from frame.audit.recorder import Recorder
 from frame.shapes import merged as merged_shapes

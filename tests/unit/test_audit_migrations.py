@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from frame.audit import database as store
 from frame.audit import migrations, queries
-from frame.audit.decoding import read_chunks
+from frame.audit.chunks import read_chunks
 from frame.audit.migrations import v0001_packed_record, v0002_chained_record, v0003_places_in_batches
 from frame.audit.recorder import Recorder
 from frame.audit.verify import verify_store

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from frame.audit import database as store
+from frame.audit.chunks import read_chunks
 from frame.audit.database import Database
-from frame.audit.decoding import read_chunks
 from frame.audit.opening import EdgeOpening, NodeOpening, RunOpening
 from frame.audit.recorder import Recorder
 from frame.errors import AuditError, FrameBug, Refused, TryAgainLater

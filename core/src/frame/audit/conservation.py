@@ -6,13 +6,13 @@ could see a second end; this fold can.
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from frame.audit import schema
-from frame.audit.decoding import read_chunk_events
+from frame.audit.chunks import read_some_events
 from frame.counters import counters_from
 from frame.errors import AuditError
 from frame.events import (
@@ -212,22 +212,12 @@ def discards(connection: Connection, run: int) -> frozenset[tuple[int, int]]:
 def fold(connection: Connection, run: int) -> Ledger:
     """The ledger of everything on record for a run. Raises AuditError, naming a token that is out of order."""
     ledger = Ledger(discards(connection, run))
-    for event in _events(connection, run):
+    for event in read_some_events(connection, run, _COUNTS):
         try:
             ledger.apply(event)
         except Unbalanced as error:
             raise AuditError(f"run {run}", f"token {error.token} {error.how}") from None
     return ledger
-
-
-def _events(connection: Connection, run: int) -> Iterator[Event]:
-    chunks = schema.chunks
-    numbers = connection.scalars(
-        select(chunks.c.chunk).where(chunks.c.run == run).order_by(chunks.c.chunk)
-    ).all()
-    for chunk in numbers:
-        for _, event in read_chunk_events(connection, run, chunk, _COUNTS):
-            yield event
 
 
 def check(connection: Connection, run: int, counters: Mapping[str, int]) -> None:

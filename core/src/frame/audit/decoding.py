@@ -1,17 +1,15 @@
 """Stored rows as the events that they were: the way back from `encoding.py`."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
-from operator import attrgetter, itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, select
+from sqlalchemy import Row, Table
 
 from frame.audit import schema
 from frame.audit.encoding import DIGEST, PATH_CODES
 from frame.audit.packing import join, unpack
-from frame.audit.payloads import unpack_block, with_data
+from frame.audit.payloads import unpack_block
 from frame.audit.text import from_json
 from frame.events import (
     Abandoned,
@@ -23,7 +21,6 @@ from frame.events import (
     Buffered,
     Called,
     Carried,
-    Chunk,
     Dropped,
     ErrorInfo,
     Event,
@@ -55,9 +52,6 @@ from frame.shapes import merged
 PATHS = {code: path for path, code in PATH_CODES.items()}
 
 Stored = Row[Any]
-
-CHUNKS_AT_ONCE = 8
-"""Chunks of which the events are read together, to ask less often: 8 of 1,000 rows take about 5 MB."""
 
 
 class Facts:
@@ -310,51 +304,9 @@ def confirmed(row: Stored, refused: Iterable[Stored]) -> SinkConfirmed:
     return SinkConfirmed(row.node, row.intent, position, row.started_us, row.duration_us, rejected)
 
 
-def _of_chunks(connection: Connection, table: Any, run: int, chunks: range) -> Iterable[Stored]:
-    return connection.execute(select(table).where(*_within(table, run, chunks)))
-
-
-def _within(table: Any, run: int, chunks: range) -> tuple[ColumnElement[bool], ...]:
-    if len(chunks) == 1:
-        return table.c.run == run, table.c.chunk == chunks.start
-    return table.c.run == run, table.c.chunk >= chunks.start, table.c.chunk < chunks.stop
-
-
 def error_of(row: Stored) -> ErrorInfo:
     """The error in a row of `errors`."""
     return ErrorInfo(row.type, row.message, row.attempts, bool(row.retryable), row.traceback)
-
-
-def _facts(
-    connection: Connection, run: int, chunks: range, hashed: Sequence[int] | None
-) -> Mapping[int, Facts]:
-    """Of each chunk. `hashed`: the positions whose digests are wanted, None for all."""
-    facts, digests = defaultdict[int, Facts](Facts), schema.segment_digests
-    if hashed is None or hashed:
-        wanted = select(digests).where(*_within(digests, run, chunks))
-        for row in connection.execute(
-            wanted if hashed is None else wanted.where(digests.c.position.in_(hashed))
-        ):
-            facts[row.chunk].digests[row.position, row.part] = row.digests
-    for row in _of_chunks(connection, schema.errors, run, chunks):
-        facts[row.chunk].errors[row.position] = error_of(row)
-    for row in _of_chunks(connection, schema.intents, run, chunks):
-        facts[row.chunk].intents[row.position] = row
-    return facts
-
-
-Placed = tuple[int, int, Event]
-"""The chunk of an event, its position there, and the event."""
-
-
-def _confirmations(connection: Connection, run: int, chunks: range) -> Iterator[Placed]:
-    for row in _of_chunks(connection, schema.confirmations, run, chunks):
-        found: Iterable[Stored] = ()
-        if row.rejected:
-            refused = schema.rejections
-            of_write = refused.c.run == run, refused.c.node == row.node, refused.c.intent == row.intent
-            found = connection.execute(select(refused).where(*of_write).order_by(refused.c.number))
-        yield row.chunk, row.position, confirmed(row, found)
 
 
 def _artifact(row: Stored) -> Event:
@@ -379,43 +331,6 @@ SINGLE: dict[Table, Callable[[Stored], Event]] = {
 """Tables of which every row is an event."""
 
 
-def _single_events(connection: Connection, run: int, chunks: range) -> Iterator[Placed]:
-    for table, event_of in SINGLE.items():
-        for row in _of_chunks(connection, table, run, chunks):
-            yield row.chunk, row.position, event_of(row)
-
-
-def read_chunk_events(
-    connection: Connection, run: int, chunk: int, only: ColumnElement[bool] | None = None
-) -> list[tuple[int, Event]]:
-    """Position and event of all events of a chunk, in order.
-
-    With `only`, just the segments that it allows and the confirmations are read, and of the digests just those of
-    flushed batches (they tell whether the members went on).
-    """
-    placed = _placed_events(connection, run, range(chunk, chunk + 1), only)
-    return [(position, event) for _, position, event in placed]
-
-
-def _placed_events(
-    connection: Connection, run: int, chunks: range, only: ColumnElement[bool] | None = None
-) -> list[Placed]:
-    """The events of `chunks`, in order; `only`: as `read_chunk_events` has it."""
-    segments = schema.segments
-    wanted = select(segments).where(*_within(segments, run, chunks))
-    if only is not None:
-        wanted = wanted.where(only)
-    rows = connection.execute(wanted.order_by(segments.c.chunk, segments.c.position, segments.c.part)).all()
-    hashed = None if only is None else [row.position for row in rows if row.kind == "batch_flushed"]
-    facts = _facts(connection, run, chunks, hashed)
-    placed = list(_confirmations(connection, run, chunks))
-    if only is None:
-        placed += _single_events(connection, run, chunks)
-    for chunk, of_chunk in groupby(rows, key=attrgetter("chunk")):
-        placed += [(chunk, *event) for event in segment_events(of_chunk, facts[chunk])]
-    return sorted(placed, key=itemgetter(0, 1))
-
-
 def block_keys(row: Stored) -> Sequence[int] | Sequence[bytes]:
     """The keys of one stored payload block: tokens, or digests of calls."""
     if row.digests is not None:
@@ -423,22 +338,8 @@ def block_keys(row: Stored) -> Sequence[int] | Sequence[bytes]:
     return unpack(row.size, row.first_token or 0, row.token_width, row.tokens)
 
 
-def read_chunk_payloads(
-    connection: Connection, run: int, chunk: int, only: ColumnElement[bool] | None = None
-) -> tuple[Payloads, ...]:
-    """All payloads of a chunk, or those that `only` allows, in order. Raises AuditError if some were purged."""
-    blocks = schema.payload_blocks
-    wanted = with_data(blocks).where(blocks.c.run == run, blocks.c.chunk == chunk)
-    if only is not None:
-        wanted = wanted.where(only)
-    rows = connection.execute(wanted.order_by(blocks.c.number, blocks.c.part))
-    numbered: dict[int, list[Stored]] = defaultdict(list)
-    for row in rows:
-        numbered[row.number].append(row)
-    return tuple(_payloads(parts) for parts in numbered.values())
-
-
-def _payloads(parts: Sequence[Stored]) -> Payloads:
+def payloads_of(parts: Sequence[Stored]) -> Payloads:
+    """What was kept together, of the rows of its blocks, joined with their bytes. Raises AuditError."""
     part = parts[0]
     blocks = [unpack_block(piece.size, piece.data) for piece in parts]
     items = [item for block, _ in blocks for item in block]
@@ -447,26 +348,3 @@ def _payloads(parts: Sequence[Stored]) -> Payloads:
     if len(parts) == 1:
         keys = block_keys(part)
     return Payloads(PayloadKind(part.kind), part.node, keys, items, part.visit, part.intent, shapes)
-
-
-def read_chunks(
-    connection: Connection, run: int, first: int = 0, last: int | None = None, *, payloads: bool = True
-) -> Iterator[Chunk]:
-    """Chunk `first` to chunk `last` of a run, or to its newest one, as they were committed, one at a time.
-
-    Without `payloads` they come without the bytes, and faster. Raises AuditError where bytes were purged.
-    """
-    chunks = schema.chunks
-    wanted = select(chunks).where(chunks.c.run == run, chunks.c.chunk >= first).order_by(chunks.c.chunk)
-    if last is not None:
-        wanted = wanted.where(chunks.c.chunk <= last)
-    rows = connection.execute(wanted).all()
-    for start in range(0, len(rows), CHUNKS_AT_ONCE):
-        some = rows[start : start + CHUNKS_AT_ONCE]
-        events: dict[int, list[Event]] = {row.chunk: [] for row in some}
-        for chunk, _, event in _placed_events(connection, run, range(some[0].chunk, some[-1].chunk + 1)):
-            events[chunk].append(event)
-        for row in some:
-            kept = read_chunk_payloads(connection, run, row.chunk) if payloads else ()
-            position = None if row.source_position is None else from_json(row.source_position)
-            yield Chunk(row.chunk, row.opened_us, events.pop(row.chunk), kept, position)

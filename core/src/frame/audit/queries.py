@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from frame.audit.batches import BatchRecord, members_of, read_batch
-from frame.audit.decoding import read_chunks
+from frame.audit.chunks import read_chunks
 from frame.audit.kept import CallRecord, calls_of, payload_of, payload_with_digest
 from frame.audit.runs import (
     EdgeRecord,

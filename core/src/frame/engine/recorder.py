@@ -34,10 +34,13 @@ class Recorder(Protocol):
 class History(Protocol):
     """What is on record of one run."""
 
-    def chunks(self, first: int = 0, last: int | None = None, *, payloads: bool = True) -> Iterator[Chunk]:
+    def chunks(
+        self, first: int = 0, last: int | None = None, *, payloads: bool = True, digests: bool = True
+    ) -> Iterator[Chunk]:
         """Chunk `first` to chunk `last`, or to the newest one, as they were committed, one at a time.
 
-        Without `payloads` they come without the bytes, and faster.
+        Without `payloads` they come without the bytes, and without `digests` with those of flushed batches alone;
+        both is faster.
         """
         ...
 

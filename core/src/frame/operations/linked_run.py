@@ -46,7 +46,10 @@ def linked(store: "Database", run: int, compiled: Compiled, carrying: "Carrying"
 
     history = RunHistory(store, run)
     return Resumption(
-        compiled.graph, standing(compiled.graph, history.chunks(payloads=False)), history, carrying
+        compiled.graph,
+        standing(compiled.graph, history.chunks(payloads=False, digests=False)),
+        history,
+        carrying,
     )
 
 

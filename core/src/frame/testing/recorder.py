@@ -66,8 +66,10 @@ class MemoryHistory:
     def __init__(self, chunks: Sequence[Chunk]) -> None:
         self._chunks = chunks
 
-    def chunks(self, first: int = 0, last: int | None = None, *, payloads: bool = True) -> Iterator[Chunk]:
-        """The chunks from `first` to `last`, always with their payloads."""
+    def chunks(
+        self, first: int = 0, last: int | None = None, *, payloads: bool = True, digests: bool = True
+    ) -> Iterator[Chunk]:
+        """The chunks from `first` to `last`, always with their payloads and digests."""
         return iter(self._chunks[first : None if last is None else last + 1])
 
     def kept(self, chunk: int, kind: PayloadKind, node: int) -> Iterator[Payloads]:
