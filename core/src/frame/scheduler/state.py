@@ -77,6 +77,9 @@ class Intent:
     paths: Sequence[tuple[Path, int]]
 
 
+# An enum looks its members up each time that they are named.
+_WAIT = Verdict.WAIT
+
 LoopEdge = tuple[int, str | int]
 """A loop edge: the node that it leaves, and there the label of its route or the index of its `on_error` clause."""
 
@@ -108,6 +111,10 @@ class RunState:
     next_token: int = 0
     next_batch: int = 0
     next_intent: int = 0
+    _said: dict[tuple[int, int, int, int], tuple[Verdict, str]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+    """What the policy of a coalesce says of so many expected, arrived and lost branches: it is asked once."""
 
     @property
     def open_tokens(self) -> int:
@@ -182,23 +189,33 @@ class RunState:
 
     def close_fork(self, group: ForkGroup, verdict: Verdict) -> None:
         """What became of `group` is recorded."""
+        if group.verdict is _WAIT:
+            self.undecided[group.coalesce].pop(group.number, None)
+        else:
+            self.decided.get(group.coalesce, {}).pop(group.number, None)
         group.closed, group.verdict = True, verdict
-        self.undecided[group.coalesce].pop(group.number, None)
-        self.decided.get(group.coalesce, {}).pop(group.number, None)
         self.judge(group)
 
     def judge(self, group: ForkGroup) -> None:
         """Ask the policy again, unless it has spoken; forget the group when all its branches are accounted for."""
-        if not group.decided:
-            node = self.graph.nodes[group.coalesce]
-            assert isinstance(node, CoalesceNode)
-            count = len(group.expected), len(group.arrived), group.lost
-            group.verdict, group.reason = verdict, _ = coalesce.decide(node, *count)
-            if verdict is not Verdict.WAIT:
+        expected, arrived, lost = len(group.expected), len(group.arrived), group.lost
+        if group.closed:
+            if arrived + lost + group.late == expected:
+                del self.forks[group.number]
+        elif group.verdict is _WAIT:
+            asked = group.coalesce, expected, arrived, lost
+            group.verdict, group.reason = verdict, _ = self._said.get(asked) or self._ask(asked)
+            if verdict is not _WAIT:
                 del self.undecided[group.coalesce][group.number]
                 self.decided.setdefault(group.coalesce, {})[group.number] = None
-        if group.closed and len(group.arrived) + group.lost + group.late == len(group.expected):
-            del self.forks[group.number]
+
+    def _ask(self, asked: tuple[int, int, int, int]) -> tuple[Verdict, str]:
+        """What the policy of a coalesce says, from now on in `_said`, too."""
+        number, *count = asked
+        node = self.graph.nodes[number]
+        assert isinstance(node, CoalesceNode)
+        self._said[asked] = said = coalesce.decide(node, *count)
+        return said
 
     def new_tokens(self, tokens: range) -> None:
         """Numbers are given out in order, without a gap."""
