@@ -20,6 +20,8 @@ from frame.audit.decoding import (
 )
 from frame.audit.payloads import with_data
 from frame.audit.text import from_json
+from frame.canonical import digest
+from frame.errors import DamagedRecord
 from frame.events import Chunk, Event, Payloads
 
 AT_ONCE = 8
@@ -85,8 +87,18 @@ def read_payloads(
     rows = connection.execute(wanted.order_by(blocks.c.number, blocks.c.part))
     numbered: dict[int, list[Stored]] = defaultdict(list)
     for row in rows:
+        if row.data is not None and digest(row.data) != row.data_sha256:
+            raise _damaged(connection, run, row)
         numbered[row.number].append(row)
     return tuple(payloads_of(parts) for parts in numbered.values())
+
+
+def _damaged(connection: Connection, run: int, block: Stored) -> DamagedRecord:
+    headers = schema.run_headers
+    run_id = connection.scalar(select(headers.c.run_id).where(headers.c.run == run))
+    whose = "" if block.first_token is None else f" of tokens {block.first_token} to {block.high_token}"
+    where = f"run {run_id}, chunk {block.chunk}:"
+    return DamagedRecord(where, f"what is kept{whose} ({block.kind}) has another hash than was recorded")
 
 
 def _some_at_once(of_chunks: Sequence[Any]) -> Iterator[Sequence[Any]]:
