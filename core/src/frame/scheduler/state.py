@@ -211,10 +211,10 @@ class RunState:
 
     def _ask(self, asked: tuple[int, int, int, int]) -> tuple[Verdict, str]:
         """What the policy of a coalesce says, from now on in `_said`, too."""
-        number, *count = asked
+        number, expected, arrived, lost = asked
         node = self.graph.nodes[number]
         assert isinstance(node, CoalesceNode)
-        self._said[asked] = said = coalesce.decide(node, *count)
+        self._said[asked] = said = coalesce.decide(node, expected, arrived, lost)
         return said
 
     def new_tokens(self, tokens: range) -> None:
