@@ -259,6 +259,27 @@ def test_a_server_that_is_not_there_is_said_in_a_line(tmp_path: Path) -> None:
     assert "No such file or directory" in away.stderr
 
 
+def test_a_connection_that_is_refused_says_what_would_help(postgresql: Server) -> None:
+    here = quote(str(postgresql.sockets), safe="")
+    refused = {
+        "postgresql://me@nowhere.invalid/x": "Check the host in audit.url.",
+        "postgresql://me@127.0.0.1:1/x": "Check host and port in audit.url",
+        f"postgresql://nobody_here@/postgres?host={here}": "Check the role in audit.url",
+        f"postgresql://{GUARDED}:wrong@/postgres?host={here}": "its password in PGPASSFILE",
+        f"postgresql://{GUARDED}@/postgres?host={here}": "its password in PGPASSFILE",
+        f"postgresql://frame_owner@/absent?host={here}": "`createdb NAME`, then `frame audit init URL`",
+    }
+
+    said = {}
+    for url in refused:
+        with pytest.raises(AuditError) as told:
+            store.open(url, to_read=True)
+        said[url] = str(told.value)
+
+    assert [url for url in refused if refused[url] not in said[url]] == [], said
+    assert "wrong" not in "".join(said.values())
+
+
 def test_without_the_driver_its_extra_is_named(tmp_path: Path) -> None:
     (tmp_path / "psycopg.py").write_text("raise ModuleNotFoundError('psycopg', name='psycopg')")
 

@@ -31,6 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from frame.audit import schema
 from frame.audit.backend import Rows
+from frame.audit.postgresql_refusals import remedy as unconnected
 from frame.errors import AuditError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -65,8 +66,6 @@ CONNECTING = {
 _PASSING = frozenset({"57P01", "57P02", "57P03", "25P03", "53300"})
 """SQLSTATEs besides class 08: shut down, crashed, starting, idle for too long in a transaction, too many clients."""
 _REMEDIES = {
-    "28": "Check the role, and its password in PGPASSFILE, PGPASSWORD or the URL's ${env:...}.",
-    "3D000": "Make the database first, as in `createdb NAME`, then `frame audit init URL`.",
     "42501": "The role lacks a right: `frame audit init URL --writer ROLE`, said by the owner, grants what a writer "
     "needs.",
     "53100": "Make room on the server; what was committed is safe, and the run can be resumed.",
@@ -168,7 +167,7 @@ class Postgresql:
     def explain(self, error: DBAPIError) -> str:
         said = " ".join(str(error.orig).split())
         state = _state(error)
-        remedy = _REMEDIES.get(state) or _REMEDIES.get(state[:2])
+        remedy = _REMEDIES.get(state) or _REMEDIES.get(state[:2]) or ("" if state else unconnected(said))
         return f"{said.rstrip('.')}. {remedy}" if remedy else said
 
     def is_passing(self, error: DBAPIError) -> bool:
