@@ -1,7 +1,10 @@
 """Drives the plugins the way the engine does, on a file of SQLite and on a real PostgreSQL."""
 
 import logging
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ import psycopg
 import pytest
 from frame.plugin import Rejected
 from frame.rows import freeze
+from frame_sql.lookup import SqlLookup
 from frame_sql.sink import SqlSink
 from frame_sql.source import SqlSource
 
@@ -56,6 +60,12 @@ class Db:
         sink.open(position)
         return sink
 
+    def lookup(self, **options: Any) -> SqlLookup:
+        lookup = SqlLookup(SqlLookup.Config(url=self.url, **options))
+        self.plugins.append(lookup)
+        lookup.start(context("lookup"))
+        return lookup
+
     def write(self, rows: Sequence[Any], write_key: str = "key", **options: Any) -> list[Rejected]:
         """What one write of a sink of its own refuses."""
         sink = self.sink(**options)
@@ -77,6 +87,19 @@ def context(node: str = "node") -> Any:
 
 def call(kind: str, request: Any, send: Any) -> Any:
     return send(request)
+
+
+def frame(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command, run in `folder`."""
+    return subprocess.run(
+        [sys.executable, "-m", "frame", *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -119,5 +142,5 @@ def closing_plugins(db: Db) -> Iterator[Db]:
 @pytest.fixture(scope="session")
 def drive() -> SimpleNamespace:
     """The functions of this file, for the tests."""
-    functions: Sequence[Any] = (context, call)
+    functions: Sequence[Any] = (context, call, frame)
     return SimpleNamespace(**{function.__name__: function for function in functions})

@@ -11,5 +11,10 @@ def frame_sources() -> Sequence[str]:
 
 
 @hookimpl
+def frame_transforms() -> Sequence[str]:
+    return ["frame_sql.lookup:SqlLookup"]
+
+
+@hookimpl
 def frame_sinks() -> Sequence[str]:
     return ["frame_sql.sink:SqlSink"]

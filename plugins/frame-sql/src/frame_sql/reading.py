@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
-from frame_sql.database import Database, DatabaseRefuses
+from frame_sql.database import Column, Database, DatabaseRefuses
 from frame_sql.places import place_of, values_of
 from frame_sql.values import Read, Zone
 
@@ -57,20 +57,34 @@ class Reading(ABC):
         """Rows behind `place()`, at most `size` in memory at a time."""
 
     def check(self) -> None:
-        """Look whether it can be read. Raises DatabaseRefuses."""
+        """Look whether it can be read in the order of its key. Raises DatabaseRefuses."""
+        self.look()
+        self.key = self.key or self._primary_key()
+        if missing := [name for name in self.key if name not in self.names]:
+            raise DatabaseRefuses(
+                f"there is no column {', '.join(map(repr, missing))} for `key`; there are {', '.join(self.names)}"
+            )
+        self.key_at = tuple(map(self.names.index, self.key))
+        self._check_nulls()
+
+    def look(self) -> None:
+        """Look whether it can be read, and what columns there are. Raises DatabaseRefuses."""
         if self._table and not self._names_something(self._table):
             raise DatabaseRefuses(f"{self._database.where} has no table {self._table[-1]!r}")
         names, self._reads = self._look()
         if doubled := sorted({name for name in names if names.count(name) > 1}):
             raise DatabaseRefuses(f"more than one column is named {', '.join(map(repr, doubled))}")
         self.names = tuple(names)
-        self.key = self.key or self._primary_key()
-        if missing := [name for name in self.key if name not in names]:
-            raise DatabaseRefuses(
-                f"there is no column {', '.join(map(repr, missing))} for `key`; there are {', '.join(names)}"
-            )
-        self.key_at = tuple(map(self.names.index, self.key))
-        self._check_nulls()
+
+    def columns(self, table: Sequence[str]) -> Sequence[Column]:
+        """The columns of a table of the same database."""
+        return self._database.columns(self._connection, table)
+
+    def among(self, name: str, values: Sequence[Any]) -> Rows:
+        """The rows that have one of `values` in the column `name`."""
+        among = f"q.{self._database.name(name)} IN ({self._database.marks(len(values))})"
+        asked = f"SELECT q.* FROM {self.relation} AS q WHERE {among}"
+        return self._connection.exec_driver_sql(asked, tuple(values)).all()
 
     @abstractmethod
     def _names_something(self, table: Sequence[str]) -> bool: ...

@@ -29,6 +29,7 @@ class SqliteReading(Reading):
 
     def _look(self) -> tuple[Sequence[str], list[tuple[int, Read]]]:
         # A view knows the declared types of its columns, and is made of nothing but one SELECT.
+        self._connection.exec_driver_sql("PRAGMA query_only = OFF")
         self._connection.exec_driver_sql(f"DROP VIEW IF EXISTS {_VIEW}")
         selects = f"SELECT q.* FROM {self.relation} AS q" if self._table else self._select
         self._connection.exec_driver_sql(f"CREATE VIEW {_VIEW} AS {selects}")
