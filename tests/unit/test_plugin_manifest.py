@@ -107,7 +107,7 @@ def test_a_package_that_implements_another_hook_says_so(acme: Callable[..., Path
     assert "I hear" in list(Registry.discover().extensions("frame_listeners"))
 
 
-@pytest.mark.parametrize("name", ["files", "std"])
+@pytest.mark.parametrize("name", ["files", "sql", "std"])
 def test_a_manifest_tells_of_a_plugin_what_its_class_tells(name: str) -> None:
     registry = Registry.discover()
     made = next(each for each in registry.packages if each.name == name)
@@ -117,7 +117,7 @@ def test_a_manifest_tells_of_a_plugin_what_its_class_tells(name: str) -> None:
         assert described(made, read_again) == describe(registry.find(entry.kind, f"{name}.{entry.name}"))
 
 
-@pytest.mark.parametrize("name", ["files", "std"])
+@pytest.mark.parametrize("name", ["files", "sql", "std"])
 def test_our_own_manifests_are_what_the_code_says(name: str) -> None:
     assert make_manifest(name, write=False).is_current, f"frame plugins manifest {name}"
 
