@@ -1,16 +1,19 @@
 """A purge in PostgreSQL does what it does in a file."""
 
 import signal
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from frame.audit import database
-from frame.errors import Refused
-from frame.operations import explain, purge, resume, run, verify
+from frame.cli.exit_codes import ExitCode, of_error
+from frame.errors import AuditDenied, Refused
+from frame.operations import explain, init_store, purge, resume, run, verify
 
 from tests.integration.attacked import Place
 from tests.integration.test_purge import ENDS, NAMES, PIPELINE, STAMP, DaysAgo
+from tests.postgresql_server import OWNER, Server
 
 
 def test_a_purge_in_postgresql_removes_the_rows_and_leaves_the_proof(
@@ -60,3 +63,42 @@ def test_a_run_that_crashed_is_given_up_and_purged_in_postgresql(
     assert verify(run_id, audit=postgresql_store).ok
     with database.open(postgresql_store) as store, store.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM payload_data").scalar_one() == 0
+
+
+@pytest.fixture
+def roles(postgresql: Server, postgresql_store: str) -> Iterator[tuple[str, str]]:
+    """The URLs of a writer and of a reader of the store."""
+    names = ("purging_writer", "purging_reader")
+    with postgresql.superuser() as connection:
+        for name in names:
+            connection.execute(f"CREATE ROLE {name} LOGIN")
+    try:
+        init_store(postgresql_store, writers=names[:1], readers=names[1:])
+        writer, reader = (postgresql_store.replace(OWNER, name) for name in names)
+        yield writer, reader
+    finally:
+        database_name = postgresql_store.partition("@/")[2].partition("?")[0]
+        with postgresql.superuser(database_name) as connection:
+            for name in names:
+                connection.execute(f"DROP OWNED BY {name}")
+                connection.execute(f"DROP ROLE {name}")
+
+
+def test_a_role_that_may_not_remove_data_is_refused_before_anything_is_on_record(
+    tmp_path: Path, roles: tuple[str, str], postgresql_store: str
+) -> None:
+    place = Place(tmp_path).through("id\n1\n")
+    run(tmp_path / "pipeline.yaml", audit=roles[0])
+
+    for url in roles:
+        with pytest.raises(
+            AuditDenied, match=r"may not remove data\. Its owner may grant it: GRANT DELETE"
+        ) as told:
+            purge(runs=["latest"], audit=url)
+        assert of_error(told.value) is ExitCode.REFUSED
+
+    assert len(purge(runs=["latest"], dry_run=True, audit=postgresql_store).purged) == 1
+    (tmp_path / "out" / "out.jsonl").unlink()
+    reads = place.inside("run", "pipeline.yaml", "--audit", roles[1])
+    assert reads.code == 8
+    reads.says("permission denied", "`frame audit init URL --writer ROLE`")

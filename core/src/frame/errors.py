@@ -19,6 +19,7 @@
     ├── SourceError          the source cannot be read on; the run stops, resumable
     ├── SinkError            a sink failed as a whole; the run stops, resumable
     ├── AuditError           stop: the record cannot be written or trusted
+    │   ├── AuditDenied      the database does not let this role do that: use another, or have it granted
     │   └── DamagedRecord    what is on record makes no sense: verify it, restore it
     ├── ExportError          make room, or name another place: an export cannot be written
     ├── OutOfResources       the machine has no more threads, files or memory; the run stops, resumable
@@ -271,6 +272,10 @@ class AuditError(FrameError):
 
     def __str__(self) -> str:
         return f"audit store {self.where}: {self.why}"
+
+
+class AuditDenied(AuditError):
+    """The database does not let this role do with the record what was asked for."""
 
 
 class ExportError(FrameError):

@@ -56,6 +56,10 @@ class Backend(Protocol):
         """What the database said, and what would help."""
         ...
 
+    def is_denied(self, error: DBAPIError) -> bool:
+        """Whether whoever asks lacks the right to do that."""
+        ...
+
     def is_passing(self, error: DBAPIError) -> bool:
         """Whether waiting and asking again may help: the connection was lost, the server is starting."""
         ...

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from frame.audit import migrations
 from frame.audit.backend import Backend, Rows
 from frame.audit.patience import Patience
-from frame.errors import AuditError, FrameError, UsageError
+from frame.errors import AuditDenied, AuditError, FrameError, UsageError
 from frame.secrecy import without_userinfo
 
 T = TypeVar("T")
@@ -162,7 +162,8 @@ class Database:
         return found
 
     def _failed(self, error: DBAPIError) -> AuditError:
-        return AuditError(self.where, self._backend.explain(error))
+        kind = AuditDenied if self._backend.is_denied(error) else AuditError
+        return kind(self.where, self._backend.explain(error))
 
     def _gave_up(self, error: DBAPIError | None) -> AuditError:
         said = "no attempt" if error is None else self._backend.explain(error)

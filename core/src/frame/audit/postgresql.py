@@ -170,6 +170,9 @@ class Postgresql:
         remedy = _REMEDIES.get(state) or _REMEDIES.get(state[:2]) or ("" if state else unconnected(said))
         return f"{said.rstrip('.')}. {remedy}" if remedy else said
 
+    def is_denied(self, error: DBAPIError) -> bool:
+        return _state(error) == "42501"
+
     def is_passing(self, error: DBAPIError) -> bool:
         from psycopg import OperationalError
 

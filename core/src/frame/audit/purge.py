@@ -27,6 +27,7 @@ from frame.audit.runs import RunSummary, describe_run
 from frame.audit.store_log import LogKind, append
 from frame.audit.text import from_json
 from frame.clock import as_datetime
+from frame.errors import AuditDenied
 from frame.events import RunStatus
 
 BYTES_AT_ONCE = 16_000_000
@@ -146,6 +147,19 @@ def give_up(store: Database, run: Candidate, at_us: int, by: str, reason: str) -
     """End a run that could be resumed. Raises TryAgainLater if somebody has begun to work on it."""
     mine = socket.gethostname(), os.getpid()
     Recorder(store).resume(run.run_id, at_us, *mine).give_up(at_us, by, reason)
+
+
+def refuse_without_right(connection: Connection, where: str) -> None:
+    """Raises AuditDenied for a role that may not remove data: a purge that it began would be on record, unfinished."""
+    if connection.dialect.name != "postgresql":
+        return
+    asked = "SELECT current_user, has_table_privilege('payload_data', 'DELETE')"
+    role, may = connection.exec_driver_sql(asked).one()
+    if not may:
+        raise AuditDenied(
+            where,
+            f"role {role} may not remove data. Its owner may grant it: GRANT DELETE ON frame.payload_data TO {role}",
+        )
 
 
 def put_down(

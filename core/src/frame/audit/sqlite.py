@@ -111,6 +111,9 @@ class Sqlite:
     def explain(self, error: DBAPIError) -> str:
         return explain(error)
 
+    def is_denied(self, error: DBAPIError) -> bool:
+        return False  # a file that may not be written is refused before it is opened
+
     def is_passing(self, error: DBAPIError) -> bool:
         return bool(error.connection_invalidated)
 

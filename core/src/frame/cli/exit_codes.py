@@ -42,6 +42,7 @@ OF_ERRORS: tuple[tuple[type[BaseException], ExitCode], ...] = (
     (errors.SourceError, ExitCode.STOPPED),
     (errors.SinkError, ExitCode.STOPPED),
     (errors.DamagedRecord, ExitCode.TAMPERED),
+    (errors.AuditDenied, ExitCode.REFUSED),
     (errors.AuditError, ExitCode.STOPPED),
     (errors.ExportError, ExitCode.STOPPED),
     (errors.OutOfResources, ExitCode.STOPPED),

@@ -156,6 +156,7 @@ class _Purging:
 
         asked, log_n = self._asked, None
         with self._store.reading() as connection:
+            purge.refuse_without_right(connection, self._store.where)
             left = purge.unfinished(connection)
         self._remove(list(left))
         given_up = self._give_up()
