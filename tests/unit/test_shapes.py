@@ -80,6 +80,20 @@ def test_rows_of_one_shape_are_restored_with_their_types_whatever_stands_in_a_co
     assert types_of(again) == types_of(frozen)
 
 
+def test_many_rows_keep_their_orders_and_values_wherever_they_are_cut():
+    days = [date(2024, 1, 1 + number % 3) for number in range(450)]
+    given_rows = [freeze({"z": number, "a": days[number], "$": {"$tag": "x"}}) for number in range(150)]
+    given_rows += [
+        freeze({"a": days[number], "z": None if number % 7 else 2**80}) for number in range(150, 310)
+    ]
+    given_rows += [freeze({"z": str(number), "b": {"y": 1, "x": days[number]}}) for number in range(310, 450)]
+
+    again = restored([canonical_row(row) for row in given_rows], shapes_of(given_rows))
+
+    assert order_of(again) == order_of(given_rows)
+    assert types_of(again) == types_of(given_rows)
+
+
 def test_fields_are_found_by_name_in_a_form_that_is_not_sorted():
     forms = [b'{"a":1,"b":{"$date":"2024-01-01"}}', b'{"b":{"$date":"2024-01-02"},"a":2}']
 
