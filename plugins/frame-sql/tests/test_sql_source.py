@@ -62,6 +62,16 @@ def test_without_a_key_there_is_no_position_so_that_rows_are_compared_when_a_run
     assert source.evidence()["key"] == []
 
 
+def test_others_may_write_to_a_file_of_sqlite_while_it_is_read_without_a_key(sqlite_db):
+    fill(sqlite_db)
+    rows = sqlite_db.source(select='SELECT a AS "rowid", b AS "oid" FROM t ORDER BY a', batch_rows=2).read()
+    first = next(rows)
+
+    sqlite_db.run("INSERT INTO t VALUES (99, 'y')", "UPDATE t SET b = 'z'")
+
+    assert [first, *rows] == [{"rowid": n, "oid": "xy"[n % 2]} for n in range(10)]
+
+
 @pytest.mark.parametrize("batch_rows", [1, 2, 1000])
 def test_a_key_that_two_rows_share_stops_the_run_and_every_resume(db, batch_rows):
     db.run("CREATE TABLE t (a int)", *(f"INSERT INTO t VALUES ({n})" for n in (1, 2, 2, 3)))

@@ -41,7 +41,8 @@ class SqlSource(Source):
     are not what they were.
 
     Nothing is written: the connection is read-only. From PostgreSQL, rows come through a cursor, all of one
-    snapshot; from SQLite by pages of `batch_rows`, each as the file is then, so that others may write meanwhile.
+    snapshot; from SQLite by pages of `batch_rows`, each as the file is then, so that others may write meanwhile, or
+    without a key from a temporary copy.
     """
 
     name = "sql"

@@ -150,10 +150,7 @@ class Sqlite(Database):
     def said(self, error: DBAPIError) -> str:
         text = " ".join(str(error.orig).split())
         if getattr(error.orig, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            text += (
-                f" for {self.options.statement_timeout_s:g} s: another program writes, or this pipeline reads the "
-                "same file without a `key`, and so holds it while it reads"
-            )
+            text += f" for {self.options.statement_timeout_s:g} s by another program"
         return text
 
 

@@ -1,4 +1,4 @@
-"""Reading from SQLite: by pages, since a statement that is open keeps others from writing to the file."""
+"""Reading from SQLite: by pages, or from a temporary copy, since an open statement keeps others from writing."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
@@ -8,6 +8,7 @@ from frame_sql.sqlite import kind_of
 from frame_sql.values import Read, reader_of_text
 
 _VIEW = "temp.frame_sql_reads"
+_COPY = "temp.frame_sql_rows"
 
 
 class SqliteReading(Reading):
@@ -54,11 +55,7 @@ class SqliteReading(Reading):
 
     def batches(self, place: Callable[[], Any], size: int) -> Iterator[Rows]:
         if not self.key:
-            statement, bound = self._statement(None, None)
-            options = {"yield_per": size}
-            yield from self._connection.exec_driver_sql(
-                statement, bound, execution_options=options
-            ).partitions()
+            yield from self._copied(size)
             return
         full = True
         while full:
@@ -68,3 +65,13 @@ class SqliteReading(Reading):
             self._connection.rollback()
             full = len(rows) > size
             yield self._behind(after, rows)
+
+    def _copied(self, size: int) -> Iterator[Rows]:
+        """All rows, of one state of the file, from a copy that SQLite keeps on disk and drops with the connection."""
+        self._connection.exec_driver_sql("PRAGMA query_only = OFF")
+        self._connection.exec_driver_sql(f"DROP TABLE IF EXISTS {_COPY}")
+        self._connection.exec_driver_sql(f"CREATE TABLE {_COPY} AS SELECT q.* FROM {self.relation} AS q")
+        self._connection.commit()
+        options = {"yield_per": size}
+        rows = self._connection.exec_driver_sql(f"SELECT * FROM {_COPY}", (), execution_options=options)
+        yield from rows.partitions()
