@@ -259,6 +259,14 @@ def test_a_server_that_is_not_there_is_said_in_a_line(tmp_path: Path) -> None:
     assert "No such file or directory" in away.stderr
 
 
+def test_a_record_that_cannot_be_reached_is_not_said_to_be_changed(tmp_path: Path) -> None:
+    away = frame("verify", "--audit", f"postgresql://me@/x?host={quote(str(tmp_path))}")
+
+    assert away.returncode == 6
+    assert "as it was written" not in away.stdout
+    assert "Check host and port in audit.url" in away.stderr
+
+
 def test_a_connection_that_is_refused_says_what_would_help(postgresql: Server) -> None:
     here = quote(str(postgresql.sockets), safe="")
     refused = {

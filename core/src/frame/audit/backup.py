@@ -40,7 +40,7 @@ def copy(store: Database, target: Path) -> Copy:
         raise Refused(f"{target} exists already, and a backup overwrites nothing: name another file")
     beside = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
-        _make(store, beside)
+        _make(store, beside, target)
         runs, log_records = _checked(beside)
         sync(beside)
         with beside.open("rb") as file:
@@ -58,7 +58,7 @@ def copy(store: Database, target: Path) -> Copy:
     return Copy(target, target.stat().st_size, digest, runs, log_records)
 
 
-def _make(store: Database, path: Path) -> None:
+def _make(store: Database, path: Path, target: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = stat.S_IMODE(Path(store.where).stat().st_mode)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
@@ -68,7 +68,7 @@ def _make(store: Database, path: Path) -> None:
             assert isinstance(origin, sqlite3.Connection)
             origin.backup(copied)
     except sqlite3.Error as error:
-        raise AuditError(str(path), f"cannot be written: {error}") from error
+        raise AuditError(str(target), f"cannot be made: {error}. Nothing of it was left behind") from error
 
 
 def _checked(path: Path) -> tuple[int, int]:

@@ -33,7 +33,8 @@ def verify(
     checkpoint in the store must be signed by one of them.
     `artifacts`: compare what sinks have published with the files as they are now.
 
-    Nothing is written. Raises UsageError if there is no such run, store, receipt or key.
+    Nothing is written. Raises UsageError if there is no such run, store, receipt or key, AuditError if the server of
+    the store cannot be reached.
     """
     from frame.audit import database
     from frame.audit.verify import verify_store
@@ -49,6 +50,9 @@ def verify(
             report = verify_store(store, runs, anchors=mine, artifacts=artifacts, trusted=ring)
             report.notes += [store.note] if store.note else []
     except AuditError as error:
+        # A server that lets nobody in says nothing of the record; a file that cannot be opened is damaged.
+        if not audit.startswith("sqlite"):
+            raise
         report = _unreadable(error.where, error.why)
     except FrameError:
         raise
