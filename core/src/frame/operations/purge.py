@@ -12,8 +12,6 @@ from frame.operations.asker import asker
 from frame.operations.stores import store_url
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from frame.audit.database import Database
     from frame.audit.purge import Candidate
 
@@ -108,7 +106,7 @@ def purge(
         return _Purging(store, asked).look() if dry_run else _Purging(store, asked).carry_out()
 
 
-def _meant(connection: "Connection", asked: str) -> int:
+def _meant(connection: Any, asked: str) -> int:
     """The number of a run that is to lose its data. Raises UsageError if a slip of the finger could mean it."""
     from frame.audit.queries import find_run, run_ids
     from frame.audit.runs import LATEST
