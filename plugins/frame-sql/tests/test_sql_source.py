@@ -1,5 +1,6 @@
 """What the source reads, in which order, from where on, and what it refuses."""
 
+import signal
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -8,9 +9,12 @@ from uuid import UUID
 import pytest
 from frame.errors import ConfigError, SourceError
 from frame.plugin import InvalidRow
+from frame_sql.database import Unavailable
 from frame_sql.postgresql_reading import PostgresqlReading
 from frame_sql.source import SqlSource
 from pydantic import ValidationError
+
+from tests.postgresql_server import Server
 
 NUMBERS = ("CREATE TABLE t (a int, b text, PRIMARY KEY (b, a))",)
 
@@ -383,6 +387,34 @@ def test_others_may_write_to_a_file_of_sqlite_while_it_is_read_by_key(sqlite_db)
     sqlite_db.run("INSERT INTO t VALUES (99, 'y')")
 
     assert [first, *rows] == [*expected(), {"a": 99, "b": "y"}]
+
+
+def test_a_server_that_goes_away_ends_the_reading_and_another_process_goes_on():
+    server = Server()
+    try:
+        server.create()
+        with server.database("data") as url:
+            with server.superuser("data") as connection:
+                connection.execute("CREATE TABLE t (a int PRIMARY KEY)")
+                connection.execute("INSERT INTO t SELECT * FROM generate_series(1, 5000)")
+                connection.execute("GRANT ALL ON t TO PUBLIC")
+            config = SqlSource.Config(url=url, table="t", batch_rows=10)
+            first, second = SqlSource(config), SqlSource(config)
+            rows = first.read()
+            before = list(islice(rows, 25))
+            server.stop(signal.SIGQUIT)
+            with pytest.raises(Unavailable):
+                before += rows
+            server.start()
+
+            second.seek(first.position())
+            after = list(second.read())
+            first.close()
+            second.close()
+    finally:
+        server.close()
+
+    assert [row["a"] for row in [*before, *after]] == list(range(1, 5001))
 
 
 def test_closing_twice_or_before_the_start_is_nothing(db):
