@@ -4,7 +4,8 @@ import csv
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,10 @@ class _Chained(Checked):
         return f"{getattr(self._export, 'file', 'it')}, line {self._export.number}".removeprefix("it, ")
 
     def check(self, keys: Iterable[str], receipt: str | None) -> None:
-        export = self._export
+        with closing(self._export.rows):  # a second look at the file, which a fault leaves open
+            self._check(self._export, keys, receipt)
+
+    def _check(self, export: Export, keys: Iterable[str], receipt: str | None) -> None:
         if isinstance(export, _Folder):
             self.run_id = _run_id(self.path / MANIFEST)
         export.read()
@@ -139,7 +143,7 @@ class _Folder(Export):
         self.line(kind, record)
         self.counts[kind] += 1
 
-    def read_rows(self) -> Iterator[dict[str, Any]]:
+    def read_rows(self) -> Generator[dict[str, Any], None, None]:
         for number, row in enumerate(_read_sheet(self.path, _KNOWN["row"]), 2):
             yield {**row, "line": number}
 

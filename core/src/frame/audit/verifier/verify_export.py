@@ -13,7 +13,7 @@ import hashlib
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Export:
         self.batches, self.intents = defaultdict[Any, list[int]](list), defaultdict[Any, list[Any]](list)
         self.letters = bytearray()  # one a token: small from its outcome record, capital when a fact agrees
 
-    def read_rows(self) -> Iterator[Record]:
+    def read_rows(self) -> Generator[Record, None, None]:
         with self.path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 if raw.startswith(b'{"record":"row",'):
