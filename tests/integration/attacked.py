@@ -197,7 +197,6 @@ class Started:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FRAME_")}
 
         def limit() -> None:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored in what a shell runs beside itself
             for kind, most in limits.items():
                 resource.setrlimit(kind, (most, most))
 
@@ -208,7 +207,7 @@ class Started:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=limit,  # noqa: PLW1509 - the tests have no threads, and it sets limits and a signal
+            preexec_fn=limit,  # noqa: PLW1509 - the tests have no threads, and it only sets limits
         )
 
     def until(self, true: Callable[[], bool], timeout_s: float = 30) -> "Started":
